@@ -1,0 +1,35 @@
+"""Known bodies, and the landmarks and mask that a perfect detector would find of them."""
+import numpy as np
+
+from pose_tools.body.camera import Camera
+from pose_tools.body.derivatives import ancestors, articulate, rigid_points
+from pose_tools.body.figure import BONES, Pose, load_figure
+from pose_tools.body.raster import draw_iuv
+from pose_tools.landmarks import Landmarks
+
+FIGURE = load_figure()
+ROW = {name: i for i, name in enumerate(BONES)}
+
+
+def posed(yaw: float = 0.0, **turns) -> Pose:
+    """A relaxed standing pose; `turns` gives rotation vectors of bones, "_" for "." in their names."""
+    rotations = np.zeros((len(BONES), 3))
+    rotations[ROW["upperarm01.L"]], rotations[ROW["upperarm01.R"]] = [0, 0.4, 0], [0, -0.4, 0]
+    for name, turn in turns.items():
+        rotations[ROW[name.replace("_", ".")]] = turn
+    return Pose(rotations, yaw, np.zeros(3))
+
+
+def perfect_landmarks(shape: np.ndarray, pose: Pose, camera: Camera) -> Landmarks:
+    """What mediapipe would find of this body; landmarks that the figure has no anchor for are not visible."""
+    points = FIGURE.anchors + np.tensordot(shape, FIGURE.anchor_modes, 1)
+    state = articulate(FIGURE, shape, pose.rotations, pose.yaw)
+    places, _ = rigid_points(state, points, FIGURE.anchor_modes, FIGURE.anchor_bone, ancestors(FIGURE.parents))
+    places = places + pose.shift
+    pixels, world, visibility = np.zeros((33, 2)), np.zeros((33, 3)), np.zeros(33)
+    pixels[FIGURE.anchor_index] = camera.project(places)
+    hips = places[np.isin(FIGURE.anchor_index, (23, 24))].mean(0)
+    world[FIGURE.anchor_index] = (places - hips)[:, [0, 2, 1]] * [1, -1, 1]
+    visibility[FIGURE.anchor_index] = 0.95
+    mask = (draw_iuv(FIGURE, shape, pose, camera)[..., 0] > 0).astype(np.float32)
+    return Landmarks(pixels, visibility, world, mask)
