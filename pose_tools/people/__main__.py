@@ -1,0 +1,60 @@
+"""``python -m pose_tools.people --out DIR --subjects N --frames K --seed S``: makes a data set of rendered people."""
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from .dataset import write_subject
+
+
+def _write(job, index):
+    return write_subject(index=index, **job)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m pose_tools.people", description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of subject_NNNNN.npz; existing ones stay"
+    )
+    parser.add_argument("--subjects", type=int, required=True)
+    parser.add_argument("--frames", type=int, required=True, help="frames a subject, the photo included")
+    parser.add_argument("--seed", type=int, required=True, help="subject i is drawn from seed + i")
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--height", type=int, default=320)
+    parser.add_argument(
+        "--sequence",
+        type=int,
+        default=0,
+        help="length of continuous motions after the photo; 0: single stances",
+    )
+    parser.add_argument("--processes", type=int, default=1)
+    given = parser.parse_args(arguments)
+    given.out.mkdir(parents=True, exist_ok=True)
+    job = {
+        "folder": given.out,
+        "seed": given.seed,
+        "frames": given.frames,
+        "width": given.width,
+        "height": given.height,
+        "sequence": given.sequence,
+    }
+    start, made = time.monotonic(), 0
+    pool = None
+    if given.processes > 1:
+        pool = ProcessPoolExecutor(given.processes, mp_context=get_context("spawn"))
+    for done, new in enumerate((pool.map if pool else map)(partial(_write, job), range(given.subjects)), 1):
+        made += new
+        rate = made * given.frames / (time.monotonic() - start)
+        print(
+            f"\r{done} of {given.subjects} subjects, {rate:.1f} frames/s", end="", file=sys.stderr, flush=True
+        )
+    print(file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
