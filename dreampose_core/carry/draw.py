@@ -1,0 +1,199 @@
+"""Draws a sheet in a pose: skinned, layer by layer through a z-buffer, over the completed background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dreampose_core.carry.sheet import Sheet
+from dreampose_core.carry.views import ARM_L, ARM_R, TRUNK
+from pose_tools.body.figure import Pose, bone_transforms, load_figure
+from pose_tools.body.raster import Hits, draw_iuv, raster
+
+_FINE = 2  # samples a pixel along each axis
+_PACK = 512  # hits are sampled as rows of this many
+_UNSEEN_DEPTH = 0.03  # metres by which filled places stand back behind seen ones of another layer
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """One pose. picture (H,W,3) uint8: the person over the completed background; alpha (H,W) f32 0..1: coverage;
+    visibility (H,W) f32 0..1: how far the photo saw what is drawn here (1 seen undistorted, low where stretched,
+    filled in or on the back, 0 on the background); iuv (H,W,3) uint8: the body's charts in this pose."""
+
+    picture: np.ndarray
+    alpha: np.ndarray
+    visibility: np.ndarray
+    iuv: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A layer's fragments: pixel (K,) of the fine grid, colour (K,3) and alpha (K,) f32, depth, visibility."""
+
+    pixel: np.ndarray
+    colour: np.ndarray
+    alpha: np.ndarray
+    depth: np.ndarray
+    visibility: np.ndarray
+
+
+def carry(sheet: Sheet, pose: Pose) -> Carried:
+    """The sheet's person in that pose, seen by the photo's camera."""
+    body, figure = sheet.body, load_figure()
+    height, width = sheet.background.shape[:2]
+    transforms = bone_transforms(figure, body.shape, pose)
+    blend = (sheet.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
+    camera = body.camera.scaled(_FINE)
+    count = len(sheet.place)
+    points = np.empty((2 * count, 3), np.float32)
+    for end, rest in ((points[:count], sheet.rest_front), (points[count:], sheet.rest_back)):
+        end[:] = camera.with_depth(np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3])
+    flat = np.abs(np.einsum("nj,nj->n", blend[:, 1, :3], sheet.axis))
+    size = height * _FINE, width * _FINE
+    layers = [_draw_layer(sheet, points, flat, layer, size) for layer in range(len(sheet.front))]
+    colour, alpha, visibility = _composite(layers, height * width * _FINE**2)
+    colour = _average(colour.reshape(height * _FINE, width * _FINE, 3))
+    alpha = _average(alpha.reshape(height * _FINE, width * _FINE))
+    visibility = _average(visibility.reshape(height * _FINE, width * _FINE))
+    picture = colour + (1 - alpha[..., None]) * sheet.background
+    picture = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    visibility = np.clip(cv2.GaussianBlur(visibility, (0, 0), 0.6 * sheet.cell), 0, 1)
+    visibility = np.minimum(visibility, alpha)
+    return Carried(picture, alpha, visibility, draw_iuv(figure, body.shape, pose, body.camera))
+
+
+def _draw_layer(
+    sheet: Sheet, points: np.ndarray, flat: np.ndarray, layer: int, size: tuple[int, int]
+) -> _Drawn | None:
+    """One layer's nearest fragments. points (2N,3): front vertices, then back ones, on the fine grid; flat (N,):
+    how little each has turned out of the photo's plane, 0..1."""
+    start, middle, end = sheet.face_start[2 * layer : 2 * layer + 3]
+    own, fringe = sheet.faces[start:middle], sheet.faces[middle:end]
+    if not len(own):
+        return None
+    count = len(sheet.place)
+    faces = np.concatenate([own, own[:, ::-1] + count])
+    area = _areas(points, faces)
+    seen = _seen_undistorted(own, area[: len(own)], count, (sheet.cell * _FINE) ** 2)
+    # where the surfaces are closed, what turns away is always behind something
+    inside = sheet.open[own].any(1)
+    faces = faces[(area > 0) | np.concatenate([inside, inside])]
+    hits = raster(points, faces, size[1], size[0])
+    corners = _corners(hits, faces)
+    # the soft fringe only shows where the body of the layer does not
+    free = np.ones(size[0] * size[1], bool)
+    free[hits.pixel] = False
+    soft = raster(points, fringe, size[1], size[0])
+    keep = free[soft.pixel]
+    soft = Hits(*(part[keep] for part in soft))
+    corners = [np.concatenate([a, b]) for a, b in zip(corners, _corners(soft, fringe), strict=True)]
+    pixel = np.concatenate([hits.pixel, soft.pixel])
+    if not len(pixel):
+        return None
+    fringed = np.arange(len(pixel)) >= len(hits.pixel)
+
+    values = np.concatenate([sheet.place, sheet.side, seen[:, None], flat[:, None], sheet.rim[:, None]], 1)
+    values = np.einsum("kc,kcv->kv", corners[1], values[corners[0] % count])
+    place, side, seen, flat, rim = values[:, :2], values[:, 2:4], values[:, 4], values[:, 5], values[:, 6]
+    behind = np.where((corners[0][:, 0] >= count) & ~fringed, rim, 0)
+    own_texture = _sample(sheet.front[layer], place, cv2.INTER_CUBIC)
+    shown = _sample(sheet.seen[layer], place, cv2.INTER_LINEAR) / 255
+    front_side = _sample(sheet.front[layer], side, cv2.INTER_LINEAR)[:, :3]
+    back_side = _sample(sheet.back[layer], side, cv2.INTER_LINEAR)
+    mix = behind[:, None]
+    other = front_side * (1 - mix) + back_side[:, :3] * mix
+    seen = np.where((corners[0][:, 0] >= count) & ~fringed, 0, seen)
+    true = np.where(fringed, 1, _smooth(seen, 0.35, 0.7))[:, None]
+    colour = other * (1 - true) + own_texture[:, :3] * true
+    # the photo's soft outline holds as long as the outline is still the photo's
+    steady = _smooth(flat, 0.75, 0.95)
+    thin = 1 - np.clip(own_texture[:, 3] / 255, 0, 1)
+    alpha = np.where(fringed, (1 - thin) * steady, 1 - thin * steady * _near_edge(pixel, size))
+    visibility = seen * shown * (1 - behind) + back_side[:, 3] / 255 * behind
+    depth = np.concatenate([hits.depth, soft.depth]) + _UNSEEN_DEPTH * (1 - shown)
+    return _Drawn(pixel, colour, alpha, depth, visibility)
+
+
+def _corners(hits: Hits, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(K,3) vertices around each hit and (K,3) their shares."""
+    return faces[hits.face], hits.barycentric
+
+
+def _areas(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) twice the signed area of each face in the picture, positive where it turns clockwise."""
+    a, b, c = (points[faces[:, i], :2] for i in range(3))
+    return (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+
+
+def _seen_undistorted(faces: np.ndarray, area: np.ndarray, count: int, photo_area: float) -> np.ndarray:
+    """(N,) f32 per front vertex: the photo's pixels for one drawn pixel, at most 1; 0 where it faces away."""
+    ratio = np.where(area > 0, np.minimum(photo_area / np.maximum(area, 1e-3), 1), 0)
+    total, number = np.zeros(count), np.zeros(count)
+    for i in range(3):
+        total += np.bincount(faces[:, i], ratio, count)
+        number += np.bincount(faces[:, i], minlength=count)
+    return (total / np.maximum(number, 1)).astype(np.float32)
+
+
+def _near_edge(pixel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(K,) f32: 1 at the outline of the covered pixels (K,), falling to 0 three photo pixels inside."""
+    covered = np.zeros(size[0] * size[1], np.uint8)
+    covered[pixel] = 1
+    inside = cv2.distanceTransform(covered.reshape(size), cv2.DIST_L2, 3).ravel()[pixel]
+    return 1 - _smooth(inside, 2.0 * _FINE, 4.5 * _FINE)
+
+
+def _sample(texture: np.ndarray, at: np.ndarray, how: int) -> np.ndarray:
+    """texture (H,W[,C]) uint8 at places (K,2) in pixels, centres at +0.5: (K[,C]) f32."""
+    count = len(at)
+    rows = -(-count // _PACK)
+    packed = np.zeros((2, rows * _PACK), np.float32)
+    packed[:, :count] = at.T - 0.5
+    x, y = packed.reshape(2, rows, _PACK)
+    out = cv2.remap(texture, x, y, how, borderMode=cv2.BORDER_REPLICATE)
+    return out.reshape(rows * _PACK, *texture.shape[2:])[:count].astype(np.float32)
+
+
+def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Premultiplied colour (count,3), alpha (count,) and visibility (count,), all f32, nearest layer first.
+
+    Legs stay behind the trunk, whatever their depth, so that they never break through a skirt.
+    """
+    depth = np.full((len(layers), count), np.inf, np.float32)
+    alpha = np.zeros((len(layers), count), np.float32)
+    rest = np.zeros((len(layers), count, 4), np.float32)
+    for i, layer in enumerate(layers):
+        if layer is not None:
+            depth[i, layer.pixel], alpha[i, layer.pixel] = layer.depth, layer.alpha
+            rest[i, layer.pixel, :3], rest[i, layer.pixel, 3] = layer.colour, layer.visibility
+    trunk = np.where(alpha[TRUNK] > 0.02, depth[TRUNK], -np.inf)
+    for i in range(len(layers)):
+        if i not in (TRUNK, ARM_L, ARM_R):
+            depth[i] = np.maximum(depth[i], trunk + 1e-3)
+    used = np.flatnonzero(np.isfinite(depth).any(0))
+    order = np.argsort(depth[:, used], 0)
+    out = np.zeros((len(used), 5), np.float32)
+    free = np.ones(len(used), np.float32)
+    for rank in range(len(layers)):
+        layer = order[rank]
+        part = free * alpha[layer, used]
+        out[:, :4] += part[:, None] * rest[layer, used]
+        out[:, 4] += part
+        free -= part
+    full = np.zeros((count, 5), np.float32)
+    full[used] = out
+    return full[:, :3], full[:, 4], full[:, 3]
+
+
+def _average(fine: np.ndarray) -> np.ndarray:
+    """Mean over the samples of each pixel."""
+    size = (fine.shape[1] // _FINE, fine.shape[0] // _FINE)
+    return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+
+
+def _smooth(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)

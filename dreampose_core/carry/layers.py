@@ -1,0 +1,280 @@
+"""Which pixel belongs to the trunk (with skirt, head and hair), to an arm or to a leg, and where a layer goes on
+behind another one.
+
+Works on the analysis grid, a picture of about 320 rows; lengths in pixels are meant for that size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from dreampose_core.carry.fill import bleed, distance, grow, shrink, signed_distance, smooth_fill
+from dreampose_core.carry.views import (
+    ARM_L,
+    ARM_R,
+    GROUPS,
+    HAND_PARTS,
+    HEAD_PARTS,
+    LEG_L,
+    LEG_R,
+    LOWER_ARM_PARTS,
+    NO_GROUP,
+    TRUNK,
+    UPPER_ARM_PARTS,
+    BodyView,
+)
+from pose_tools.body.figure import BONES
+
+_BINS = 12
+
+
+@dataclass(frozen=True)
+class Layers:
+    """label (h,w) int8: the layer seen at each pixel of the person, NO_GROUP outside; extent (GROUPS,h,w) bool:
+    where each layer is, seen or hidden; cut (GROUPS,h,w) bool: at and beyond the edge where it is cut off from
+    the body, which is not its outline; crotch and hem: rows between which the trunk is a skirt (equal: none)."""
+
+    label: np.ndarray
+    extent: np.ndarray
+    cut: np.ndarray
+    crotch: int
+    hem: int
+
+
+def split(colours: np.ndarray, alpha: np.ndarray, view: BodyView) -> Layers:
+    """Layers of the person with colours (h,w,3) uint8 and alpha (h,w), given the body's view."""
+    lab = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB).astype(np.float32)
+    person = alpha > 0.02
+    solid = alpha > 0.5
+    crotch, hem = _find_skirt(lab, solid, view)
+    rows = np.arange(len(alpha))[:, None]
+    seen = view.group.copy()
+    skirt = (seen >= LEG_L) & (rows < hem)
+    seen[skirt] = TRUNK
+    between = _between_legs(view) & (rows < hem)
+    seen[between & (seen == NO_GROUP)] = TRUNK
+    cost = _costs(lab, person, seen, view)
+    label = _random_walk(lab, person, cost)
+    label = _tidy(label, seen, person)
+    extent = _extents(label, person, solid, view, crotch, hem)
+    return Layers(label, extent, _overlap_shoulders(extent, label, view), crotch, hem)
+
+
+def _between_legs(view: BodyView) -> np.ndarray:
+    """(h,w) bool: pixels of the picture between the two legs of their row, and the legs themselves."""
+    left, right = view.tubes[LEG_L].covers, view.tubes[LEG_R].covers
+    both = left | right
+    fill = np.maximum.accumulate(both, 1) & np.maximum.accumulate(both[:, ::-1], 1)[:, ::-1]
+    return fill & (left.any(1) & right.any(1))[:, None]
+
+
+def _find_skirt(lab: np.ndarray, solid: np.ndarray, view: BodyView) -> tuple[int, int]:
+    """Rows of the crotch and of the hem.
+
+    Every row of the legs votes for cloth that joins them: the gap between them is filled, the person is wider than
+    the body, the colour is that of the hips and not that of the shins. The hem is the row that parts the votes
+    best.
+    """
+    legs = view.tubes[LEG_L].covers | view.tubes[LEG_R].covers
+    present = np.flatnonzero(legs.any(1))
+    if len(present) < 20:
+        return len(lab), len(lab)
+    between = _between_legs(view)
+    gap = between & ~legs & ~(view.group == ARM_L) & ~(view.group == ARM_R)
+    top, bottom = present[0], present[-1]
+    height = bottom - top
+    separate = np.flatnonzero(gap.sum(1) >= 1)
+    separate = separate[separate > top + 0.08 * height]
+    crotch = int(separate[0]) if len(separate) else int(top + 0.18 * height)
+    crotch = min(crotch, int(top + 0.3 * height))
+    ankle = int(bottom - 0.14 * height)
+
+    core = shrink(legs | view.tubes[TRUNK].covers, 1.5) & solid
+    core &= ~grow((view.group == ARM_L) | (view.group == ARM_R), 3)
+    rows = np.arange(len(lab))[:, None]
+    hips = core & (rows > top - 0.1 * height) & (rows <= crotch)
+    shins = core & (rows > bottom - 0.32 * height) & (rows < ankle)
+    ratio = _log_ratio(lab, hips, shins)
+    votes = np.zeros(len(lab))
+    for y in range(crotch, ankle):
+        wide = gap[y].sum()
+        filled = solid[y][gap[y]].mean() if wide else 0.5
+        votes[y] += 4 * (filled - 0.5) * np.clip((wide - 1) / 4, 0, 1)
+        inner = core[y] & legs[y]
+        if inner.any():
+            votes[y] += np.clip(ratio[y][inner].mean(), -1, 1)
+        columns = np.flatnonzero(between[y])
+        if len(columns):
+            beyond = solid[y].sum() - solid[y, columns[0] : columns[-1] + 1].sum()
+            votes[y] += np.clip(beyond / (len(columns) + 1) - 0.25, -0.3, 0.7)
+    score = np.cumsum(votes[crotch:ankle])
+    best = int(score.argmax())
+    if score[best] <= 2:
+        return crotch, crotch
+    return crotch, crotch + best + 1
+
+
+def _log_ratio(lab: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(h,w): log of how much likelier each pixel's colour is among the pixels `first` than among `second`."""
+    if first.sum() < 20 or second.sum() < 20:
+        return np.zeros(first.shape, np.float32)
+    tables = []
+    for where in (first, second):
+        table = np.histogramdd(lab[where], _BINS, ((0, 256),) * 3)[0].astype(np.float32)
+        for axis in range(3):
+            table = table + 0.5 * (np.roll(table, 1, axis) + np.roll(table, -1, axis))
+        tables.append(table / table.sum() + 2e-3)
+    bins = np.clip(lab * _BINS / 256, 0, _BINS - 1).astype(int)
+    return np.log(tables[0] / tables[1])[bins[..., 0], bins[..., 1], bins[..., 2]]
+
+
+def _costs(lab: np.ndarray, person: np.ndarray, seen: np.ndarray, view: BodyView) -> np.ndarray:
+    """(GROUPS,h,w) what it costs to give a pixel to a group: by distance from the fitted group, and by colour."""
+    cost = np.empty((GROUPS, *person.shape), np.float32)
+    for group in range(GROUPS):
+        away = signed_distance(seen == group)
+        cost[group] = np.where(away > 0, away / 2.0, away / 3.0).clip(-3, 20)
+    arms = np.isin(seen, (ARM_L, ARM_R))
+    hands = arms & np.isin(view.part, HAND_PARTS)
+    lower = arms & np.isin(view.part, LOWER_ARM_PARTS)
+    inside = shrink(seen >= 0, 1) & person
+    skin = skin_like(lab, person, view)
+    for zone in (hands, lower, arms & ~lower & ~hands):
+        core = shrink(zone, 1.2) & inside
+        if (core & skin).sum() > 0.3 * core.sum():  # a bare arm: what else lies there is what it rests on
+            core &= skin
+        beside = (seen == TRUNK) & inside & grow(zone, 18) & ~grow(arms, 2.5)
+        ratio = np.clip(_log_ratio(lab, core, beside), -3, 3)
+        near = np.clip(1 - (distance(zone) - 3) / 6, 0, 1)
+        cost[ARM_L] -= 0.8 * ratio * near
+        cost[ARM_R] -= 0.8 * ratio * near
+    return cost
+
+
+def _random_walk(lab: np.ndarray, person: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Labels (h,w) that follow both the costs and the picture's edges: random walker segmentation with priors
+    (Grady, Multilabel random walker image segmentation using prior models, CVPR 2005)."""
+    prior = np.exp(-(cost - cost.min(0)))
+    prior /= prior.sum(0)
+    index = np.full(person.shape, -1)
+    count = int(person.sum())
+    index[person] = np.arange(count)
+    pairs, weights = [], []
+    for here, there in (
+        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
+        ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
+    ):
+        joined = person[here] & person[there]
+        step = ((lab[here] - lab[there]) ** 2).sum(-1)[joined]
+        pairs.append(np.stack([index[here][joined], index[there][joined]]))
+        weights.append(np.exp(-step / (2 * 9.0**2)) + 0.01)
+    (a, b), w = np.concatenate(pairs, 1), np.concatenate(weights)
+    pull = 0.06
+    degree = np.bincount(a, w, count) + np.bincount(b, w, count) + pull
+    system = sparse.coo_matrix((-w, (a, b)), (count, count))
+    system = (system + system.T + sparse.diags(degree)).tocsc()
+    solved = splu(system).solve(pull * prior[:, person].T.astype(np.float64))
+    chance = np.zeros((*person.shape, GROUPS), np.float32)
+    chance[person] = solved
+    chance = cv2.GaussianBlur(chance, (0, 0), 0.9)
+    return np.where(person, chance.argmax(-1), NO_GROUP).astype(np.int8)
+
+
+def skin_like(lab: np.ndarray, person: np.ndarray, view: BodyView) -> np.ndarray:
+    """(h,w) bool: pixels of the person whose colour is that of the face; none where no face is seen."""
+    face = np.isin(view.part, HEAD_PARTS)
+    rows = np.flatnonzero(face.any(1))
+    y = np.arange(len(face))[:, None]
+    low, high = np.quantile(rows, (0.35, 0.85)) if len(rows) else (0, 0)
+    core = shrink(face, 2) & person & (y > low) & (y < high)
+    if core.sum() < 12:
+        return np.zeros(person.shape, bool)
+    away = lab - np.median(lab[core], 0)
+    return person & (np.abs(away[..., 1:]).max(-1) < 12) & (np.abs(away[..., 0]) < 60)
+
+
+def _tidy(label: np.ndarray, seen: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Labels without islands: a part of a layer that lies off its fitted group goes to its neighbours."""
+    keep = np.zeros(person.shape, bool)
+    for group in range(GROUPS):
+        count, parts, stats, _ = cv2.connectedComponentsWithStats((label == group).astype(np.uint8), connectivity=4)
+        for i in range(1, count):
+            part = parts == i
+            if (seen[part] == group).sum() > 0.2 * stats[i, cv2.CC_STAT_AREA]:
+                keep |= part
+    tidy = bleed(label, keep)
+    return np.where(person, tidy, NO_GROUP).astype(np.int8)
+
+
+def _extents(
+    label: np.ndarray, person: np.ndarray, solid: np.ndarray, view: BodyView, crotch: int, hem: int
+) -> np.ndarray:
+    """(GROUPS,h,w) bool: each layer with what other layers hide of it."""
+    rows = np.arange(len(label))[:, None]
+    trunk = view.tubes[TRUNK].covers | (_between_legs(view) & (rows < max(hem, crotch)))
+    under = round(0.25 * (view.tubes[LEG_L].covers.any(1) | view.tubes[LEG_R].covers.any(1)).sum())
+    out = np.zeros((GROUPS, *label.shape), bool)
+    for group in range(GROUPS):
+        seen = label == group
+        body = trunk if group == TRUNK else view.tubes[group].covers
+        if group >= LEG_L:
+            body = body & (rows > hem - under)
+        out[group] = seen
+        if not (seen.any() and body.any()):
+            continue
+        away = signed_distance(body)
+        border = seen & grow(~person, 1)
+        most = 3.0 if group in (ARM_L, ARM_R) else 12.0
+        reach = np.clip(away, -3, most)
+        if group == TRUNK:  # cloth lies close to the body under the upper arms
+            sleeve = np.isin(view.part, UPPER_ARM_PARTS) & ~seen
+            border, reach = border | sleeve, np.where(sleeve, 1.0, reach)
+        beyond = smooth_fill(reach, border) if border.any() else np.zeros_like(away)
+        if group == TRUNK:  # a hand hides little more of a skirt than is seen beside it
+            seam = seen & grow(person & ~seen, 1)
+            least = np.where(seam, np.maximum(away, 0), 99).astype(np.float32)
+            least = cv2.erode(least, np.ones((13, 5), np.uint8))
+            beyond = np.minimum(beyond, bleed(least, seam) + 1.5) if seam.any() else beyond
+        # only arms hang before the trunk; a skirt's flare must not run on over the legs
+        over = person & ~seen
+        if group == TRUNK:
+            over = np.isin(label, (ARM_L, ARM_R)) & _joined(solid, seen | view.tubes[TRUNK].covers)
+        hidden = over & (away <= beyond + 0.5)
+        rounded = cv2.GaussianBlur((seen | hidden).astype(np.float32), (0, 0), 1.5) > 0.5
+        out[group] |= over & rounded
+    return out
+
+
+def _joined(solid: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """(h,w) bool: pixels whose row reaches a pixel of the core without leaving the solid person."""
+    flat = np.pad(solid, ((0, 0), (1, 1))).ravel()
+    run = np.cumsum(flat[1:] != flat[:-1])
+    run = np.concatenate([[0], run]).reshape(len(solid), -1)[:, 1:-1]
+    return solid & np.isin(run, np.unique(run[solid & core]))
+
+
+def _overlap_shoulders(extent: np.ndarray, label: np.ndarray, view: BodyView) -> np.ndarray:
+    """Lets trunk and arms run under each other at the shoulders (extent, in place), as far as the skin there moves
+    with both, so that a raised arm opens no crack. Returns (GROUPS,h,w) bool: the overlaps, and
+    some way beyond them, where each goes on open."""
+    cut = np.zeros_like(extent)
+    trunk = view.tubes[TRUNK]
+    for group, side in ((ARM_L, "L"), (ARM_R, "R")):
+        tube = view.tubes[group]
+        if not (extent[group].any() and tube.covers.any()):
+            continue
+        weights = np.where(tube.covers[..., None], tube.weights, trunk.weights)
+        upper, lower = (weights[..., BONES.index(f"{bone}.{side}")] for bone in ("upperarm01", "lowerarm01"))
+        zone = (trunk.covers | tube.covers) & (lower < 0.02) & (upper > 0.2)
+        mine = zone & (label == TRUNK)
+        theirs = zone & (label == group) & (upper < 0.85)
+        extent[group] |= mine
+        extent[TRUNK] |= theirs
+        cut[group] = grow(mine, 6) & (label == TRUNK)
+        cut[TRUNK] |= grow(theirs, 6) & (label == group)
+    return cut

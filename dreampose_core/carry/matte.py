@@ -1,0 +1,193 @@
+"""The person cut out of the photo: alpha, clean foreground colours, and the background as if nobody stood there.
+
+Radii in pixels are meant for a picture of 320 rows and grow with its height.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dreampose_core.carry.fill import bleed, disc, distance, grow, shrink, smooth_fill
+
+DESIGN_ROWS = 320
+_CUT_ROWS = 400  # grabCut works on a picture of at most about this many rows
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """alpha (H,W) f32 0..1; colours (H,W,3) uint8 without background, continued beyond the outline;
+    background (H,W,3) uint8."""
+
+    alpha: np.ndarray
+    colours: np.ndarray
+    background: np.ndarray
+
+
+def cut_out(photo: np.ndarray, mask: np.ndarray, body: np.ndarray, arms: np.ndarray) -> Cutout:
+    """The person of photo (H,W,3) uint8, given a soft mask (H,W) 0..1 and where the fitted body and its arms are
+    seen (H,W) bool."""
+    unit = photo.shape[0] / DESIGN_ROWS
+    outline = _outline(photo, mask, body, unit)
+    outline &= ~_gaps(photo, outline, body, arms, unit)
+    alpha = _alpha(photo, outline, unit)
+    background = _complete(photo, alpha > 0.02, unit)
+    return Cutout(alpha, _clean_colours(photo, alpha, unit), background)
+
+
+def _outline(photo: np.ndarray, mask: np.ndarray, body: np.ndarray, unit: float) -> np.ndarray:
+    """The mask (H,W) bool with its border moved to the picture's edges (grabCut, Rother et al. 2004)."""
+    height, width = mask.shape
+    shrinking = max(1.0, height / _CUT_ROWS)
+    size = (round(width / shrinking), round(height / shrinking))
+    unit = unit / shrinking
+    small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    soft = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    inner = shrink(cv2.resize(body.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0, 2.5 * unit)
+    person = soft > 0.5
+    labels = np.full(person.shape, cv2.GC_PR_BGD, np.uint8)
+    labels[person | inner] = cv2.GC_PR_FGD
+    labels[shrink(soft > 0.6, 2.2 * unit) | (inner & (soft > 0.3))] = cv2.GC_FGD
+    labels[~grow((soft > 0.3) | inner, 5 * unit)] = cv2.GC_BGD
+    if not ((labels == cv2.GC_FGD).any() and (labels == cv2.GC_BGD).any()):
+        return mask > 0.5
+    cv2.setRNGSeed(0)
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    bgr = np.ascontiguousarray(small[..., ::-1])
+    cv2.grabCut(bgr, labels, None, *models, 3, cv2.GC_INIT_WITH_MASK)
+    cut = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    cut = cv2.morphologyEx(cut.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    cut = _largest(cut > 0)
+    if (cut & person).sum() < 0.8 * person.sum():  # the colours do not tell person from background
+        cut = person
+    full = cv2.resize(cut.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return full > 0.5
+
+
+def _gaps(photo: np.ndarray, outline: np.ndarray, body: np.ndarray, arms: np.ndarray, unit: float) -> np.ndarray:
+    """(H,W) bool: background that shows between arm and body, which a coarse person mask closes.
+
+    A gap lies off the body beside an arm, has the colour of the background around the person, and the person next
+    to it has another.
+    """
+    lab = cv2.cvtColor(photo, cv2.COLOR_RGB2LAB).astype(np.float32)
+    behind = smooth_fill(lab, ~grow(outline, 3 * unit), 12)
+    alike = np.linalg.norm(lab - behind, axis=-1)
+    # a slit too narrow to show the background's pure colour is still a ridge of likeness to it
+    likeness = np.exp(-((alike / 40) ** 2) / 2).astype(np.float32)
+    beside = cv2.morphologyEx(likeness, cv2.MORPH_OPEN, disc(2.5 * unit))
+    slit = outline & (likeness - beside > 0.25) & (beside < 0.2) & (distance(arms) < 3 * unit) & ~shrink(arms, 2 * unit)
+    found = outline & ~body & grow(arms, 8 * unit) & (alike < 14)
+    count, part, stats, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8), connectivity=4)
+    gaps = np.zeros_like(outline)
+    for i in range(1, count):
+        if stats[i, cv2.CC_STAT_AREA] < 3 * unit**2:
+            continue
+        here = part == i
+        beside = body & grow(here, 5 * unit)
+        if beside.any() and np.median(alike[beside]) > 30:
+            gaps |= here
+    return gaps | slit
+
+
+def _largest(mask: np.ndarray) -> np.ndarray:
+    """The mask's parts of at least a twentieth of its largest one."""
+    count, label, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    if count < 2:
+        return mask
+    area = stats[:, cv2.CC_STAT_AREA].copy()
+    area[0] = 0
+    return (area >= 0.05 * area.max())[label] & mask
+
+
+def _alpha(photo: np.ndarray, outline: np.ndarray, unit: float) -> np.ndarray:
+    """Coverage (H,W) f32 in a band around the outline.
+
+    Where the colours on the two sides differ, alpha is the pixel's place on the line between them (what
+    compositing I = aF + (1-a)B says for known F and B); elsewhere a guided filter of the outline (He et al. 2010).
+    """
+    image = photo.astype(np.float32)
+    inside, outside = shrink(outline, 2 * unit), ~grow(outline, 2 * unit)
+    guide = image / 255
+    soft = cv2.ximgproc.guidedFilter(guide, outline.astype(np.float32), max(2, round(2 * unit)), 2e-4)
+    front = cv2.GaussianBlur(bleed(image, inside), (0, 0), unit)
+    back = smooth_fill(image, outside, 12)
+    line = front - back
+    length = (line**2).sum(-1)
+    place = ((image - back) * line).sum(-1) / (length + 1e-3)
+    place = np.clip(place, 0, 1)
+    off = ((image - back - place[..., None] * line) ** 2).sum(-1)
+    trust = length / (length + 40.0**2) * np.exp(-off / 30.0**2)
+    alpha = trust * place + (1 - trust) * np.clip(soft, 0, 1)
+    alpha = np.where(inside, 1.0, np.where(outside, 0.0, alpha))
+    # one smooth ramp: a pixel far outside the outline cannot be much covered, one far inside not bare
+    reach = distance(outline) - distance(~outline)
+    alpha = np.minimum(alpha, np.clip(1 - (reach - 0.5) / (2.5 * unit), 0, 1))
+    alpha = np.maximum(alpha, np.clip((-reach - 0.5) / (2.5 * unit), 0, 1))
+    alpha = np.clip((alpha - 0.06) / 0.88, 0, 1)
+    return alpha.astype(np.float32)
+
+
+def _clean_colours(photo: np.ndarray, alpha: np.ndarray, unit: float) -> np.ndarray:
+    """The person's own colours (H,W,3) uint8 without what shines in from behind, continued outward.
+
+    Blur-fusion (Forte, Approximate fast foreground colour estimation, ICIP 2021), twice with falling radius.
+    """
+    image, weight = photo.astype(np.float32), alpha[..., None]
+    front, back = image, image
+    for radius in (6 * unit, 2 * unit):
+        size = 2 * round(radius) + 1
+
+        def mean(values: np.ndarray, size: int = size) -> np.ndarray:
+            return cv2.blur(values, (size, size))
+
+        share = mean(alpha)[..., None]
+        around = mean(front * weight) / (share + 1e-5)
+        back = mean(back * (1 - weight)) / (1 - share + 1e-5)
+        front = around + weight * (image - weight * around - (1 - weight) * back)
+    front = np.where(weight > 0.98, image, front)
+    front = bleed(np.clip(front, 0, 255), alpha > 0.35)
+    return (front + 0.5).astype(np.uint8)
+
+
+def _complete(photo: np.ndarray, person: np.ndarray, unit: float) -> np.ndarray:
+    """The photo with the person filled in from around, and with the grain of what is around."""
+    hidden = grow(person, 2 * unit)
+    if hidden.all():
+        return photo.copy()
+    image = photo.astype(np.float32)
+    smooth = smooth_fill(image, ~hidden, 30)
+    across, trust = _across(image, ~hidden, unit)
+    filled = smooth + (across - smooth) * cv2.GaussianBlur(trust, (0, 0), 1.5 * unit)[..., None]
+    detail = image - cv2.GaussianBlur(image, (0, 0), 1.2)
+    ring = grow(hidden, 12 * unit) & ~grow(hidden, 2 * unit)
+    spread = np.median(np.abs(detail[ring])) * 1.48 if ring.any() else 0.0
+    grain = np.random.default_rng(0).standard_normal(photo.shape[:2]).astype(np.float32)[..., None]
+    filled += min(float(spread), 4.0) * grain * hidden[..., None]
+    return np.clip(np.where(hidden[..., None], filled, photo) + 0.5, 0, 255).astype(np.uint8)
+
+
+def _across(image: np.ndarray, known: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+    """The unknown pixels filled row by row with the mirrored left and right surroundings, which keeps skylines,
+    floors and textures whole where a smooth fill leaves a smudge; and (h,w) f32 how far the two sides agree."""
+    height, width = known.shape
+    x = np.broadcast_to(np.arange(width), known.shape)
+    left = np.maximum.accumulate(np.where(known, x, -1), 1)
+    right = np.minimum.accumulate(np.where(known, x, width)[:, ::-1], 1)[:, ::-1]
+    y = np.arange(height)[:, None]
+
+    def side(border: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        border = np.clip(border, 0, width - 1)
+        mirrored = np.clip(2 * border - x, 0, width - 1)
+        usable = known[y, mirrored]
+        return image[y, np.where(usable, mirrored, border)], image[y, border]
+
+    (from_left, at_left), (from_right, at_right) = side(left), side(right)
+    step = cv2.GaussianBlur(np.linalg.norm(at_left - at_right, axis=-1), (0, 0), 2 * unit)
+    odds = np.linalg.norm(cv2.GaussianBlur(from_left - from_right, (0, 0), 3 * unit), axis=-1)
+    step = np.maximum(step, 1.5 * odds)
+    share = ((x - left) / np.maximum(right - left, 1)).astype(np.float32)[..., None]
+    both = (left >= 0) & (right < width) & ~known
+    return from_left * (1 - share) + from_right * share, both * np.exp(-((step / 22) ** 2)).astype(np.float32)

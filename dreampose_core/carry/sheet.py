@@ -1,0 +1,231 @@
+"""The sheet: the photo's person as closed surfaces in layers, skinned to the fitted body.
+
+Made once a photo. Every pixel of the person gets a place in space and skinning weights from the body near it; each
+layer (trunk with skirt, head and hair; two arms; two legs) has a front with the photo's colours and a back.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dreampose_core.carry.behind import back_colours
+from dreampose_core.carry.fill import grow, mirror_fill, shrink
+from dreampose_core.carry.layers import Layers, split
+from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
+from dreampose_core.carry.relief import Relief, round_layer
+from dreampose_core.carry.views import (
+    ARM_L,
+    ARM_R,
+    GROUPS,
+    LEG_L,
+    LEG_R,
+    NO_GROUP,
+    TRUNK,
+    BodyView,
+    union,
+    view_body,
+    within,
+)
+from pose_tools.body.camera import Camera
+from pose_tools.body.figure import bone_transforms, load_figure
+from pose_tools.body.fit import FittedBody
+
+FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
+BACK_SEEN = 0.15  # visibility of the mirrored back
+_VERTEX = ("front", "back", "weights", "place", "side", "axis", "open", "rim")
+_THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """The person of one photo, ready to be drawn in any pose. L layers, N vertices, F faces, B bones.
+
+    Vertices come in pairs, one on the front and one on the back surface, with the same weights and faces.
+    """
+
+    body: FittedBody
+    background: np.ndarray  # (H,W,3) uint8, the photo without the person
+    front: np.ndarray  # (L,H,W,4) uint8 colours and alpha of each layer's front
+    back: np.ndarray  # (L,H,W,4) uint8 colours of each layer's back, and their visibility
+    seen: (
+        np.ndarray
+    )  # (L,H,W) uint8 visibility of the front: what the photo shows, and not only what is filled in
+    rest_front: np.ndarray  # (N,3) f32 metres, the body at rest
+    rest_back: np.ndarray  # (N,3) f32
+    weights: np.ndarray  # (N,B) f32
+    place: np.ndarray  # (N,2) f32 where the vertex lies in the photo, pixels
+    side: np.ndarray  # (N,2) f32 where to take its texture when it is seen from the side
+    axis: np.ndarray  # (N,3) f32, at rest, the direction that led away from the camera in the photo
+    open: np.ndarray  # (N,) bool near an end that is cut off from the body, where one may see inside
+    rim: np.ndarray  # (N,) f32 0 at a layer's outline, 1 some pixels inside
+    faces: np.ndarray  # (F,3) int32, front faces turn clockwise in the photo
+    face_start: np.ndarray  # (2L+1,) int32 first face of each layer's body, then of its fringe
+    cell: float  # photo pixels between neighbouring vertices
+
+    def save(self, path: str | Path) -> None:
+        """Writes an .npz without pickled objects."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "body"}
+        np.savez_compressed(path, body=np.array(json.dumps(self.body.to_dict())), **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Sheet:
+        """The inverse of save."""
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {f.name: data[f.name] for f in fields(cls)}
+        body = FittedBody.from_dict(json.loads(str(arrays.pop("body"))))
+        return cls(body=body, cell=float(arrays.pop("cell")), **arrays)
+
+
+def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
+    """The sheet of photo (H,W,3) uint8 with person mask (H,W) f32 0..1 and the body that was fitted to it."""
+    height, width = photo.shape[:2]
+    unit = height / DESIGN_ROWS
+    cell = max(1.0, float(round(unit)))
+    grid = (round(width / cell), round(height / cell))
+    figure = load_figure()
+    transforms = bone_transforms(figure, body.shape, body.pose)
+    camera = body.camera.scaled(1 / cell)
+    view = view_body(figure, body.shape, transforms, camera)
+    outline = (
+        cv2.resize((view.group >= 0).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    )
+    arms = np.isin(view.group, (ARM_L, ARM_R)).astype(np.uint8)
+    arms = cv2.resize(arms, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    cutout = cut_out(photo, mask, outline, arms)
+
+    small = cv2.resize(cutout.colours, grid, interpolation=cv2.INTER_AREA)
+    coverage = cv2.resize(cutout.alpha, grid, interpolation=cv2.INTER_AREA)
+    layers = split(small, coverage, view)
+    solid = layers.extent & (coverage > 0.5)
+    reliefs = [_relief(group, solid[group], layers, view, camera.scale) for group in range(GROUPS)]
+    front, back, seen = _textures(cutout.colours, cutout.alpha, layers, view, reliefs[TRUNK].weights, unit)
+    mesh = _mesh(layers, solid, reliefs, transforms, camera, cell)
+    return Sheet(body, cutout.background, front, back, seen, **mesh, cell=cell)
+
+
+def _relief(group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float) -> Relief:
+    skirt = None
+    shoulder = layers.cut[group]
+    # at its own cut edge a group is an open shell, whose depth says nothing
+    tubes = [within(t, ~grow(shoulder, 3) | shrink(t.covers, 2)) for t in view.tubes]
+    if group == TRUNK:
+        parts = [tubes[TRUNK], within(tubes[ARM_L], shoulder), within(tubes[ARM_R], shoulder)]
+        if layers.hem > layers.crotch:
+            rows = (np.arange(len(layers.label)) < layers.hem)[:, None]
+            parts += [within(tubes[LEG_L], rows), within(tubes[LEG_R], rows)]
+            skirt = layers.crotch, layers.hem
+    else:
+        parts = [tubes[group], within(tubes[TRUNK], shoulder)]
+    tube = union(tuple(parts))
+    return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], skirt)
+
+
+def _textures(
+    colours: np.ndarray,
+    alpha: np.ndarray,
+    layers: Layers,
+    view: BodyView,
+    trunk_weights: np.ndarray,
+    unit: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """front (L,H,W,4), back (L,H,W,4) and seen (L,H,W), uint8, as a Sheet keeps them."""
+    height, width = alpha.shape
+    front = np.zeros((GROUPS, height, width, 4), np.uint8)
+    back = np.zeros((GROUPS, height, width, 4), np.uint8)
+    seen = np.zeros((GROUPS, height, width), np.uint8)
+    nobody = layers.label == NO_GROUP
+
+    def full(mask: np.ndarray) -> np.ndarray:
+        return cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+
+    for group in range(GROUPS):
+        own, extent = layers.label == group, layers.extent[group]
+        if not own.any():
+            continue
+        # outside the person a layer may go on: there the photo's alpha is what ends it
+        whole = (extent | (grow(extent, 2) & nobody)).astype(np.float32)
+        share = full(np.maximum(np.clip(1.5 * cv2.GaussianBlur(whole, (0, 0), 1.0) - 0.25, 0, 1), own))
+        inner = own & ~grow(~own & ~nobody, 1)
+        source = full(inner | (grow(inner, 2) & nobody)) > 0.9
+        filled = mirror_fill(colours, source if source.any() else full(own) > 0.5, 14 * unit)
+        mine = full(own | (grow(own, 2) & nobody))[..., None]
+        texture = colours * mine + filled * (1 - mine)
+        front[group, ..., :3] = texture + 0.5
+        front[group, ..., 3] = 255 * alpha * share + 0.5
+        seen[group] = 255 * (FILLED_SEEN + (1 - FILLED_SEEN) * mine[..., 0]) + 0.5
+        back[group] = np.concatenate(
+            [front[group, ..., :3], np.full((height, width, 1), 255 * BACK_SEEN)], -1
+        )
+        if group == TRUNK:
+            drawn, invented = back_colours(front[group, ..., :3], own, trunk_weights, view, unit)
+            back[group, ..., :3] = drawn
+            back[group, ..., 3] = 255 * BACK_SEEN * (1 - 0.7 * invented)
+        near = (
+            cv2.dilate(front[group, ..., 3], np.ones((3, 3), np.uint8), iterations=max(2, round(3 * unit)))
+            > 0
+        )
+        for texture in (front[group], back[group]):
+            texture[~near] = 0
+    return front, back, seen
+
+
+def _mesh(
+    layers: Layers,
+    solid: np.ndarray,
+    reliefs: list[Relief],
+    transforms: np.ndarray,
+    camera: Camera,
+    cell: float,
+) -> dict[str, np.ndarray]:
+    """Vertices and faces of all layers, as a Sheet keeps them. The fringe is the flat, half transparent strip
+    beyond the pixels that are solid (L,h,w)."""
+    vertices: dict[str, list[np.ndarray]] = {n: [] for n in _VERTEX}
+    faces, counts, total = [], [], 0
+    for group, relief in enumerate(reliefs):
+        where = grow(layers.extent[group], 1.5)
+        index = np.full(where.shape, -1, np.int64)
+        y, x = np.nonzero(where)
+        index[where] = np.arange(len(y)) + total
+        total += len(y)
+        full = _cells(where)
+        body = _cells(solid[group])
+        for cells in (body, full & ~body):
+            a, b, c, d = (i[cells] for i in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]))
+            faces += [np.stack([a, b, c], -1), np.stack([b, d, c], -1)]
+            counts.append(2 * len(a))
+        at = np.stack([x, y], -1) + 0.5
+        weights = relief.weights[where]
+        blend = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
+        turn = np.linalg.inv(blend[:, :, :3])
+        for name, depth in (("front", relief.front), ("back", relief.back)):
+            space = [
+                (at[:, 0] - camera.cx) / camera.scale,
+                depth[where],
+                (camera.cy - at[:, 1]) / camera.scale,
+            ]
+            vertices[name].append(np.einsum("nij,nj->ni", turn, np.stack(space, -1) - blend[:, :, 3]))
+        vertices["axis"].append(turn[:, :, 1])
+        vertices["weights"].append(weights)
+        vertices["place"].append(at * cell)
+        vertices["side"].append((at + relief.side[where]) * cell)
+        vertices["open"].append(grow(layers.cut[group], 8)[where])
+        inside = cv2.distanceTransform(solid[group].astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        vertices["rim"].append(np.clip((inside[where] - 1) / 3, 0, 1))
+    joined = {
+        name: np.concatenate(parts).astype(bool if name == "open" else np.float32)
+        for name, parts in vertices.items()
+    }
+    joined["rest_front"], joined["rest_back"] = joined.pop("front"), joined.pop("back")
+    joined["faces"] = np.concatenate(faces).astype(np.int32)
+    joined["face_start"] = np.cumsum([0, *counts]).astype(np.int32)
+    return joined
+
+
+def _cells(mask: np.ndarray) -> np.ndarray:
+    """(h-1,w-1) bool: squares of four neighbouring pixels that all lie in the mask."""
+    return mask[:-1, :-1] & mask[:-1, 1:] & mask[1:, :-1] & mask[1:, 1:]

@@ -1,0 +1,161 @@
+"""The carried sheet on a drawn person in a dress: the body itself, painted by parts, before a gradient."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from dreampose_core.carry import Sheet, carry, make_sheet
+from dreampose_core.carry.fill import mirror_fill, smooth_fill
+from pose_tools.body.figure import BONES, Camera, Pose, load_figure
+from pose_tools.body.fit import FittedBody
+from pose_tools.body.raster import draw_iuv
+
+SKIN, DRESS, HAIR = (224, 172, 140), (40, 60, 170), (60, 35, 20)
+WIDTH, HEIGHT = 192, 240
+
+
+def _turned(pose: Pose, degrees: float) -> Pose:
+    return replace(pose, yaw=pose.yaw + np.deg2rad(degrees))
+
+
+def _moved(pose: Pose, bone: str, axis: int, degrees: float) -> Pose:
+    rotations = pose.rotations.copy()
+    rotations[BONES.index(bone), axis] += np.deg2rad(degrees)
+    return replace(pose, rotations=rotations)
+
+
+def _standing() -> Pose:
+    """Arms hanging, as in a photo."""
+    return _moved(_moved(Pose.rest(), "upperarm01.L", 1, 18), "upperarm01.R", 1, -18)
+
+
+def _person(scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, FittedBody]:
+    """Photo, mask and body of a person whose skirt goes beyond the body, at `scale` times the usual size."""
+    figure = load_figure()
+    camera = Camera(120.0, WIDTH / 2, 118.0, WIDTH, HEIGHT).scaled(scale)
+    body = FittedBody(np.zeros(len(figure.modes)), _standing(), camera, 1.0, 0.0)
+    part = draw_iuv(figure, body.shape, body.pose, camera)[..., 0]
+    y, x = np.mgrid[: camera.height, : camera.width] / scale
+    photo = np.stack([200 + 0.1 * y, 205 + 0 * y, 190 + 0.15 * x], -1)
+    photo[np.isin(part, (23, 24)) | np.isin(part, (3, 4)) | (part >= 5)] = SKIN
+    photo[np.isin(part, (1, 2))] = DRESS
+    head = np.flatnonzero(np.isin(part, (23, 24)).any(1))
+    photo[np.isin(part, (23, 24)) & (y * scale < head[0] + 0.3 * (head[-1] - head[0]))] = HAIR
+    arms = np.isin(part, (3, 4)) | (part >= 15) & (part <= 22)
+    skirt = (y > 112) & (y < 160) & (np.abs(x - WIDTH / 2) < 20 + 0.25 * (y - 112)) & ~arms
+    photo[skirt] = DRESS
+    mask = ((part > 0) | skirt).astype(np.float32)
+    return photo.round().astype(np.uint8), cv2.GaussianBlur(mask, (0, 0), 0.7 * scale), body
+
+
+@pytest.fixture(scope="module")
+def person():
+    photo, mask, body = _person()
+    return photo, mask, body, make_sheet(photo, mask, body)
+
+
+def _psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / ((a.astype(float) - b.astype(float)) ** 2).mean())
+
+
+def _like(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    return np.abs(picture.astype(int) - colour).max(-1) < 40
+
+
+def test_own_pose_gives_the_photo_back(person):
+    photo, mask, body, sheet = person
+    drawn = carry(sheet, body.pose)
+    assert _psnr(drawn.picture, photo) > 28
+    assert np.abs(drawn.alpha - (mask > 0.5)).mean() < 0.02
+    assert drawn.visibility[100, WIDTH // 2] > 0.9
+    assert drawn.iuv.shape == photo.shape and drawn.iuv[100, WIDTH // 2, 0] == 2
+
+
+def test_visibility_is_zero_off_the_person_and_low_behind(person):
+    _, _, body, sheet = person
+    for degrees in (0, 60, 180):
+        drawn = carry(sheet, _turned(body.pose, degrees))
+        assert drawn.visibility.min() >= 0 and (drawn.visibility <= drawn.alpha + 1e-6).all()
+    core = cv2.erode(drawn.alpha, np.ones((9, 9))) > 0.9
+    assert drawn.visibility[core].mean() < 0.3
+
+
+def test_background_shows_nobody(person):
+    photo, mask, _, sheet = person
+    assert not (_like(sheet.background, DRESS) | _like(sheet.background, HAIR)).any()
+    outside = cv2.dilate(mask, np.ones((11, 11))) < 0.01
+    assert np.array_equal(sheet.background[outside], photo[outside])
+
+
+def test_no_face_on_the_back_of_the_head(person):
+    photo, _, body, sheet = person
+    front, behind = carry(sheet, body.pose), carry(sheet, _turned(body.pose, 180))
+    head = np.isin(front.iuv[..., 0], (23, 24)) & (np.arange(HEIGHT)[:, None] < 60)
+    rows = np.flatnonzero(head.any(1))
+    face = slice(rows[0] + 8, rows[0] + round(0.6 * (rows[-1] - rows[0])))
+    middle = slice(WIDTH // 2 - 3, WIDTH // 2 + 3)
+    assert _like(front.picture[face, middle], SKIN).mean() > 0.5
+    assert _like(behind.picture[face, middle], SKIN).mean() < 0.1
+
+
+def test_a_quarter_turn_has_thickness_and_no_holes(person):
+    _, _, body, sheet = person
+    side = carry(sheet, _turned(body.pose, 90))
+    width = (side.alpha > 0.5).sum(1)
+    assert width[90] > 0.1 * 120 and width[150] > 0.12 * 120
+    covered = cv2.erode((side.iuv[..., 0] > 0).astype(np.uint8), np.ones((5, 5))) > 0
+    assert (side.alpha[covered] > 0.9).mean() > 0.98
+
+
+def test_what_an_arm_hid_is_filled_with_the_dress(person):
+    _, _, body, sheet = person
+    lifted = _moved(_moved(body.pose, "upperarm01.L", 1, -70), "upperarm01.R", 1, 70)
+    drawn = carry(sheet, lifted)
+    trunk = np.isin(drawn.iuv[..., 0], (1, 2)) & (np.abs(np.arange(HEIGHT) - 98)[:, None] < 10)
+    trunk = cv2.erode(trunk.astype(np.uint8), np.ones((3, 3))) > 0
+    assert trunk.sum() > 300
+    assert _like(drawn.picture, DRESS)[trunk].mean() > 0.95
+
+
+def test_a_skirt_stays_whole_in_a_step(person):
+    _, _, body, sheet = person
+    step = _moved(_moved(body.pose, "upperleg01.L", 0, -25), "upperleg01.R", 0, 20)
+    drawn = carry(sheet, step)
+    between = drawn.picture[140:150, WIDTH // 2 - 3 : WIDTH // 2 + 3]
+    assert _like(between, DRESS).all()
+    legs = carry(sheet, body.pose).picture[175:190]
+    assert _like(legs, SKIN).any() and not _like(legs[:, WIDTH // 2 - 1 : WIDTH // 2 + 1], DRESS).any()
+
+
+def test_same_input_same_picture_also_from_disk(person, tmp_path):
+    photo, mask, body, sheet = person
+    sheet.save(tmp_path / "sheet.npz")
+    pose = _turned(body.pose, 30)
+    first = carry(sheet, pose)
+    for other in (make_sheet(photo, mask, body), Sheet.load(tmp_path / "sheet.npz")):
+        again = carry(other, pose)
+        assert np.array_equal(first.picture, again.picture)
+        assert np.array_equal(first.visibility, again.visibility)
+
+
+def test_a_large_photo_gives_the_same_picture_in_large(person):
+    _, _, body, sheet = person
+    photo, mask, large = _person(2.0)
+    drawn = carry(make_sheet(photo, mask, large), _turned(large.pose, 30)).picture
+    assert drawn.shape == (2 * HEIGHT, 2 * WIDTH, 3)
+    small = cv2.resize(drawn, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    assert _psnr(small, carry(sheet, _turned(body.pose, 30)).picture) > 22
+
+
+def test_fills_keep_what_is_known():
+    image = np.linspace(0, 200, 40 * 30 * 3).reshape(40, 30, 3).astype(np.float32)
+    known = np.ones((40, 30), bool)
+    known[10:25, 8:20] = False
+    filled = smooth_fill(image, known)
+    assert np.array_equal(filled[known], image[known])
+    assert np.abs(filled - image)[~known].max() < 40
+    stripes = np.tile((np.arange(30) // 2 % 2 * 200).astype(np.uint8)[None, :, None], (40, 1, 3))
+    mirrored = mirror_fill(stripes, np.broadcast_to(np.arange(30) < 20, (40, 30)), 9)
+    assert mirrored[:, 20:27].std() > 60
