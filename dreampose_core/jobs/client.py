@@ -1,0 +1,217 @@
+"""What a page calls. Everything is asked for a visitor, and nobody sees or stops another's jobs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dreampose_core.drive import load_drive
+from dreampose_core.jobs.events import ENDED, PREVIEW, Event, Job
+from dreampose_core.jobs.lock import is_held, lock_path
+from dreampose_core.jobs.store import Store
+from dreampose_core.library import Library, check_id, delete_visitor, expired_visitors, new_id
+from dreampose_core.photo import open_photo
+from dreampose_core.settings import AnimateSettings
+from pose_tools.errors import BadInput
+
+PROJECT = Path(__file__).resolve().parents[2]  # where `python -m dreampose_core...` finds the packages
+IDLE_EXIT = 600  # seconds
+ROOM_NEEDED = 300 * 2**20  # bytes a job may write: weights, checkpoints, frames and videos
+
+
+@dataclass(frozen=True)
+class Status:
+    """A job as a page shows it.
+
+    state: queued, running, done, failed or cancelled; ahead: jobs before it in line (0 when it runs or
+    ended); stage, step, total, loss, message: of its latest event ("" and 0 before the first); seconds_left:
+    of the whole job or None; preview: the latest sample's file or None; error: one sentence once it failed;
+    subject and clip: ids in the library once they are there.
+    """
+
+    id: str
+    kind: str
+    state: str
+    created: float
+    settings: dict
+    ahead: int
+    stage: str
+    step: int
+    total: int
+    loss: float | None
+    message: str
+    seconds_left: float | None
+    preview: Path | None
+    error: str | None
+    subject: str | None
+    clip: str | None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+def submit_animate(
+    library: Library,
+    settings: AnimateSettings,
+    *,
+    photo: Path | None = None,
+    subject: str | None = None,
+    poses: Path | None = None,
+    title: str = "",
+    device: str = "cpu",
+) -> str:
+    """Queue one clip and return the job's id, which is the clip's id too.
+
+    Either photo (a picture file, copied) or subject (an id of this library) is given. poses: a file of poses
+    or of a motion (.npz, copied) in place of the preset that settings.motion names. title: the new subject's.
+    Raises BadInput if the photo is no picture, the motion none, the subject is not there, or the disk is
+    full.
+    """
+    files: dict[str, Path] = {}
+    if photo is not None:
+        open_photo(photo)
+        files["photo"] = photo
+        subject = new_id()
+    else:
+        title = library.subject(subject or "").title
+    load_drive(settings.motion, poses)
+    if poses is not None:
+        files["poses.npz"] = poses
+    values = {"settings": settings.to_dict(), "subject": subject, "title": title}
+    return submit(library, "animate", values, files=files, device=device)
+
+
+def submit(
+    library: Library,
+    kind: str,
+    settings: Mapping,
+    *,
+    files: Mapping[str, Path] | None = None,
+    device: str = "cpu",
+) -> str:
+    """Queue a job of any kind and return its id.
+
+    files: copied into the job's folder under their keys' names.
+    """
+    lock_path(library.root, device)
+    library.touch()
+    if shutil.disk_usage(library.root).free < ROOM_NEEDED:
+        raise BadInput("The disk is almost full; make some room and try again.")
+    job = new_id()
+    folder = library.job_folder(job)
+    folder.mkdir(parents=True)
+    for name, path in (files or {}).items():
+        shutil.copyfile(path, folder / name)
+    Store(library.root).add(job, library.visitor, kind, settings, device)
+    return job
+
+
+def status(library: Library, job: str) -> Status:
+    """How a job of this visitor stands. BadInput if this visitor has no such job."""
+    store = Store(library.root)
+    return _status(library, store, _own(library, store, job))
+
+
+def jobs(library: Library) -> list[Status]:
+    """All of this visitor's jobs, the newest first."""
+    store = Store(library.root)
+    return [_status(library, store, job) for job in store.of_visitor(library.visitor)]
+
+
+def events(library: Library, job: str, after: int = 0) -> list[Event]:
+    """The events of a job of this visitor (with the losses) whose number is above `after`, in order."""
+    store = Store(library.root)
+    return store.events(_own(library, store, job).id, after)
+
+
+def cancel(library: Library, job: str) -> None:
+    """End a waiting or running job within a second; what it made stays for `retry`.
+
+    Nothing happens if it ended.
+    """
+    store = Store(library.root)
+    store.ask_stop(_own(library, store, job).id)
+
+
+def retry(library: Library, job: str) -> None:
+    """Queue a failed or cancelled job again; it goes on from what it left. BadInput if it is neither."""
+    store = Store(library.root)
+    if not store.again(_own(library, store, job).id):
+        raise BadInput("Only a job that failed or was cancelled can be tried again.")
+
+
+def forget(library: Library, job: str) -> None:
+    """Remove an ended job and its working folder; its subject and its clip stay.
+
+    BadInput if it has not ended.
+    """
+    store = Store(library.root)
+    if not _own(library, store, job).ended:
+        raise BadInput("The job is still at work; cancel it first.")
+    store.forget(job)
+    library.delete_job_folder(job)
+
+
+def ensure_worker(root: Path, device: str = "cpu") -> None:
+    """Start a worker process for the library root and device unless one lives.
+
+    It outlives its starter, ends by itself some minutes after the last job, and writes to worker-DEVICE.log.
+    """
+    lock = lock_path(root, device)
+    if is_held(lock):
+        return
+    command = [sys.executable, "-m", "dreampose_core.jobs.worker", "--library", str(Path(root).resolve())]
+    with lock.with_suffix(".log").open("ab") as log:
+        subprocess.Popen(
+            [*command, "--device", device, "--idle-exit", str(IDLE_EXIT)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=PROJECT,
+        )  # fmt: skip
+
+
+def sweep(root: Path, lifetime: float) -> list[str]:
+    """Delete what visitors left who were not here for `lifetime` seconds, and return their ids.
+
+    Visitors with a waiting or running job, and the local one, are kept.
+    """
+    store = Store(root)
+    gone = expired_visitors(root, lifetime, keep=store.busy_visitors())
+    for visitor in gone:
+        store.forget_visitor(visitor)
+        delete_visitor(root, visitor)
+    return gone
+
+
+def _own(library: Library, store: Store, job: str) -> Job:
+    row = store.get(check_id(job, "job"))
+    if row is None or row.visitor != library.visitor:
+        raise BadInput("There is no such job.")
+    return row
+
+
+def _status(library: Library, store: Store, job: Job) -> Status:
+    event = store.last_event(job.id)
+    subject = job.settings.get("subject")
+    preview = library.job_folder(job.id) / PREVIEW
+    return Status(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        created=job.created,
+        settings=job.settings,
+        ahead=store.ahead(job.id) if job.state == "queued" else 0,
+        stage=event.stage if event else "",
+        step=event.step if event else 0,
+        total=event.total if event else 0,
+        loss=event.loss if event else None,
+        message=event.message if event else "",
+        seconds_left=event.seconds_left if event and not job.ended else None,
+        preview=preview if preview.exists() else None,
+        error=job.error,
+        subject=subject if subject and (library.subject_folder(subject) / "subject.json").exists() else None,
+        clip=(job.result or {}).get("clip"),
+    )
