@@ -1,0 +1,215 @@
+"""Weights on disk: whole models, tuned subjects, and states to go on from. Only safetensors, never a pickle.
+
+A tuned subject is a folder that holds what finetuning changed, as half-precision differences to the model it
+was made from (or as low-rank factors of them), and `finished.json` with everything else. It appears whole or
+not at all. Every file that cannot be used raises BadInput with one sentence.
+"""
+
+from __future__ import annotations
+
+import copy
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers.utils import logging as transformers_logging
+
+from dreampose_core.pipeline import DreamPosePipeline
+from pose_tools.errors import BadInput
+
+FORMAT = "dreampose-tuned-1"
+FINISHED = "finished.json"
+PARTS = ("unet", "adapter", "vae")  # what a finetune may change
+DOWN, UP = ".down", ".up"  # endings of low-rank factors: difference = up @ down
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+SAMPLES = 64  # values of a tensor that count in a fingerprint
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What finetuning changed.
+
+    changes: part -> name of a parameter -> difference to the model's own; info: JSON-like facts (settings,
+    steps, losses), and in a folder also `format` and `base`, the fingerprint of the model.
+    """
+
+    changes: Mapping[str, Mapping[str, Tensor]]
+    info: Mapping
+
+
+def load_model(folder: str | Path, dtype: torch.dtype = torch.float32) -> DreamPosePipeline:
+    """A pipeline from a diffusers folder, ready for use. BadInput where there is none, or a damaged one."""
+    for library in (diffusers_logging, transformers_logging):
+        library.disable_progress_bar()  # loading takes a second or two, and the caller reports it
+    folder = Path(folder)
+    if not (folder / "model_index.json").is_file():
+        raise BadInput(f"There is no model in the folder {folder}.")
+    try:
+        pipeline = DreamPosePipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise BadInput(f"The model in the folder {folder} is damaged or of another kind.") from error
+    for part in pipeline.components.values():
+        if isinstance(part, nn.Module):
+            part.eval().requires_grad_(False)
+    pipeline.unet.to(memory_format=torch.channels_last)
+    pipeline.vae.to(memory_format=torch.channels_last)
+    return pipeline
+
+
+def fingerprint(pipeline: DreamPosePipeline) -> str:
+    """Tells models apart: a hash of names, shapes and some values of what a finetune starts from."""
+    digest = hashlib.sha256()
+    for part in PARTS:
+        for name, tensor in getattr(pipeline, part).state_dict().items():
+            flat = tensor.detach().flatten()
+            some = flat[:: max(1, len(flat) // SAMPLES)].to("cpu", torch.bfloat16).float()
+            digest.update(f"{part}.{name}{tuple(tensor.shape)}".encode() + some.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_tuned(folder: str | Path, pipeline: DreamPosePipeline, tuned: Tuned) -> None:
+    """Write a tuned subject; an earlier one in the same folder is replaced in one go.
+
+    pipeline: the model it was tuned from. BadInput where the disk is full; what was there before stays.
+    """
+    with new_folder(folder) as made:
+        for part, tensors in tuned.changes.items():
+            half = {name: tensor.detach().to("cpu", torch.float16) for name, tensor in tensors.items()}
+            save_tensors(made / f"{part}.safetensors", half)
+        info = dict(tuned.info) | {
+            "format": FORMAT,
+            "base": fingerprint(pipeline),
+            "parts": sorted(tuned.changes),
+        }
+        (made / FINISHED).write_text(json.dumps(info, indent=1, sort_keys=True))
+
+
+def load_tuned(pipeline: DreamPosePipeline, folder: str | Path) -> DreamPosePipeline:
+    """The pipeline of a tuned subject; it shares what was not tuned with the given one, which stays as it is.
+
+    BadInput where the folder holds no finished subject, one of another model, or a damaged one.
+    """
+    tuned = read_tuned(folder)
+    if tuned.info.get("base") != fingerprint(pipeline):
+        raise BadInput("This subject was finetuned for another model; it must be finetuned again.")
+    parts = {part: _changed(getattr(pipeline, part), changes) for part, changes in tuned.changes.items()}
+    return pipeline.with_parts(**parts)
+
+
+def read_tuned(folder: str | Path) -> Tuned:
+    """A tuned subject as it lies on disk. BadInput as in `load_tuned`."""
+    folder = Path(folder)
+    if not (folder / FINISHED).is_file():
+        raise BadInput(f"There is no finished subject in the folder {folder.name}.")
+    try:
+        info = json.loads((folder / FINISHED).read_text())
+    except ValueError as error:
+        raise _damaged(folder / FINISHED) from error
+    if (
+        not isinstance(info, dict)
+        or info.get("format") != FORMAT
+        or not set(info.get("parts", [None])) <= set(PARTS)
+    ):
+        raise BadInput(
+            f"The folder {folder.name} holds something else than a finetuned subject of this program."
+        )
+    return Tuned({part: load_tensors(folder / f"{part}.safetensors")[0] for part in info["parts"]}, info)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], info: Mapping | None = None) -> None:
+    """Write a safetensors file, with `info` as JSON inside, under a temporary name, then rename.
+
+    BadInput where the disk is full; an earlier file of that name stays.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with plain_disk_errors():
+            whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            save_file(whole, temporary, metadata={"info": json.dumps(dict(info or {}))})
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Tensors and info of a file of `save_tensors`. BadInput where it is missing or damaged."""
+    if not path.is_file():
+        raise BadInput(f"The file {path.name} is missing.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            info = json.loads((file.metadata() or {}).get("info", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, ValueError, OSError) as error:
+        raise _damaged(path) from error
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values() if tensor.is_floating_point()):
+        raise _damaged(path)
+    return tensors, info
+
+
+@contextmanager
+def new_folder(folder: str | Path) -> Iterator[Path]:
+    """A temporary folder; it takes the place of `folder` if the block ends well, and vanishes if not."""
+    folder = Path(folder)
+    made = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        with plain_disk_errors():
+            made.mkdir(parents=True)
+            yield made
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def plain_disk_errors() -> Iterator[None]:
+    """Turns a full disk into BadInput."""
+    full = BadInput("The disk is full; make room and start again, what was finished before is kept.")
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            raise full from error
+        raise
+    except SafetensorError as error:  # carries the error of the system in its text only
+        if any(f"os error {number})" in str(error) for number in FULL_DISK):
+            raise full from error
+        raise
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput(f"The file {path.name} is damaged, or it is not a file of weights.")
+
+
+def _changed(module: nn.Module, changes: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of the module with differences added. BadInput where they do not fit."""
+    module = copy.deepcopy(module)
+    own = dict(module.named_parameters())
+    names = {name.removesuffix(DOWN).removesuffix(UP) for name in changes}
+    with torch.no_grad():
+        for name in names:
+            if name in changes:
+                difference = changes[name].float()
+            elif name + DOWN in changes and name + UP in changes:
+                difference = changes[name + UP].float() @ changes[name + DOWN].float()
+            else:
+                difference = None
+            if difference is None or name not in own or own[name].shape != difference.shape:
+                raise BadInput("This subject's weights do not fit the model; it must be finetuned again.")
+            own[name].copy_(own[name].float() + difference.to(own[name].device))
+    return module

@@ -1,0 +1,122 @@
+"""What the commands that need a subject share: arguments, ids that find unfinished work, progress lines."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from dreampose_core.jobs.lock import take
+from dreampose_core.library import Library
+from dreampose_core.profiles import DEFAULT_PROFILE
+from dreampose_core.progress import TITLES, Progress, Report, SecondsLeft
+from dreampose_core.settings import AnimateSettings
+from dreampose_core.studio import Order, expected
+from pose_tools.errors import BadInput
+
+LINE_EVERY = 2.0  # seconds between progress lines where nobody can overwrite them
+
+
+def add_subject_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("photo", type=Path, nargs="?", metavar="PHOTO", help="one person from head to feet")
+    parser.add_argument("--subject", metavar="ID", help="in place of PHOTO: a subject of the library")
+    parser.add_argument(
+        "--profile", default=DEFAULT_PROFILE, help="the model (see profiles), default %(default)s"
+    )
+    parser.add_argument("--finetune-steps", type=int, metavar="N", help="of UNet and adapter on this subject")
+    parser.add_argument("--decoder-steps", type=int, metavar="N", help="of the decoder on this subject")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random")
+    parser.add_argument(
+        "--library", type=Path, default=Path("library"), metavar="DIR", help="default %(default)s"
+    )
+    parser.add_argument("--device", help="a torch device; default cuda where there is one, else cpu")
+    parser.add_argument("--title", default="", help="the new subject's title in the library")
+
+
+def make_order(options: argparse.Namespace, settings: AnimateSettings, poses: Path | None = None) -> Order:
+    """The order of a command line. The same command gives the same ids, and so goes on with unfinished work.
+
+    Raises BadInput unless there is either a photo or a subject.
+    """
+    if (options.photo is None) == (options.subject is None):
+        raise BadInput("Please give either a photo or --subject with an id of the library.")
+    library = Library(options.library)
+    if options.subject is None:
+        if not options.photo.is_file():
+            raise BadInput(f"There is no photo named {options.photo}.")
+        tuning = [settings.profile, settings.finetune_steps, settings.decoder_steps, settings.seed]
+        subject, title = _hash(options.photo, tuning), options.title or options.photo.stem
+    else:
+        subject, title = library.subject(options.subject).id, ""
+    clip = _hash(poses, [subject, settings.to_dict()])
+    return Order(
+        library=library,
+        settings=settings,
+        folder=library.job_folder(clip),
+        subject=subject,
+        clip=clip,
+        photo=options.photo,
+        poses=poses,
+        title=title,
+        device=options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+    )
+
+
+@contextmanager
+def alone(order: Order) -> Iterator[None]:
+    """Keep a second process off the same subject. BadInput if there is one."""
+    path = order.library.folder / "locks" / order.subject
+    file = take(path)
+    if file is None:
+        raise BadInput("Another process is at work for this subject; please wait until it has ended.")
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
+def progress_lines(order: Order) -> Report:
+    """A report that writes lines with the seconds left of the whole job to stderr."""
+    stream = sys.stderr
+    left, live = SecondsLeft(expected(order)), stream.isatty()
+    last = {"stage": "", "at": 0.0}
+
+    def report(progress: Progress) -> None:
+        seconds = left.update(progress)
+        new = progress.stage != last["stage"]
+        if not (live or new or progress.step == progress.total or time.monotonic() - last["at"] > LINE_EVERY):
+            return
+        loss = "" if progress.loss is None else f", loss {progress.loss:.4f}"
+        line = f"{TITLES[progress.stage]} {progress.step}/{progress.total}{loss}, {_words(seconds)} left"
+        if live:
+            end = "\n" if progress.step == progress.total else ""
+            stream.write(f"\r\x1b[K{line}{end}")
+        else:
+            stream.write(f"{line}\n")
+        stream.flush()
+        last.update(stage=progress.stage, at=time.monotonic())
+
+    return report
+
+
+def _words(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _hash(file: Path | None, values: list) -> str:
+    """24 hexadecimal digits of a file's bytes and of JSON values."""
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    if file is not None:
+        with file.open("rb") as opened:
+            while part := opened.read(2**20):
+                digest.update(part)
+    return digest.hexdigest()[:24]

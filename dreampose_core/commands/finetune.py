@@ -1,0 +1,35 @@
+"""`finetune`: prepare and finetune a subject, so that clips of it need no finetune any more.
+
+Prints its id.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from dreampose_core.commands.common import add_subject_arguments, alone, make_order, progress_lines
+from dreampose_core.settings import AnimateSettings
+from dreampose_core.studio import make_subject
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_subject_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Raises BadInput."""
+    settings = AnimateSettings(
+        motion="",
+        finetune_steps=options.finetune_steps,
+        decoder_steps=options.decoder_steps,
+        seed=options.seed,
+        profile=options.profile,
+    )
+    order = make_order(options, settings)
+    order = replace(order, clip="")
+    with alone(order):
+        make_subject(order, progress_lines(order))
+        order.library.delete_job_folder(order.folder.name)
+    print(order.subject)
+    return 0

@@ -1,0 +1,232 @@
+"""What the page does when somebody presses something: a visitor's wish in, the parts to change out.
+
+Every answer is a dict from a part's name (PARTS) to its new value, or to a `Look` where more than the value
+changes. Which toolkit draws the parts is not known here.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from dreampose_core.jobs import client
+from dreampose_core.library import ClipEntry, Library, shared_clip
+from dreampose_core.photo import open_photo
+from dreampose_core.service import House, Service
+from dreampose_core.views import clip_view, progress_view, shelf
+from pose_tools.errors import BadInput
+
+PARTS = (
+    "visitor job held clip subject timer stage progress cancel again show heading film alone take_video"
+    " take_beside take_gif take_frames share link photo photo_note go go_note library"
+).split()
+LIFETIME = 24 * 3600  # seconds that a visitor's library outlives the last visit, where the app is public
+RECENT = 1800  # seconds for which a finished film is shown again after a reload
+SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp")
+
+GO_NEW, GO_TUNED, GO_BUSY = "Make the film", "Make another film", "Making the film"
+SHARE, UNSHARE = "Share link", "Stop sharing"
+TUNED = "Tuned already. Pick any motion: only the film is made anew."
+NO_PHOTO = "Please choose a photo first, or take one of the examples."
+
+Parts = dict[str, object]
+
+
+class Look(dict):
+    """Properties of a part: visible, interactive, active, value."""
+
+
+HIDDEN, VISIBLE = Look(visible=False), Look(visible=True)
+
+
+def note(text: object, kind: str = "error") -> dict:
+    """A line that stands under what it is about. kind: error or good."""
+    return {"kind": kind, "text": str(text)}
+
+
+class Window(Protocol):
+    """Where files of a library can be fetched by who knows the address."""
+
+    def show(self, path: Path, name: str) -> str:
+        """Make a file readable under a name, and return what stands for it on the page."""
+
+    def hide(self, path: Path) -> None:
+        """Take a file back that may have been shown."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The handlers of a page. All raise BadInput with one plain sentence where what is asked for is gone.
+
+    examples: the photos to try. `browser` is the visitor's id that the browser kept, or None.
+    """
+
+    house: House
+    examples: tuple[Path, ...]
+    window: Window
+
+    def enter(self, browser: str | None, token: str | None) -> Parts:
+        """Find the visitor's library and what goes on there, or open the film shared under a token."""
+        library = self.house.enter(browser)
+        if self.house.public:
+            client.sweep(self.house.root, LIFETIME)
+            library.touch()
+        known = {"visitor": library.visitor if self.house.public else None, "library": shelf(library)}
+        if token:
+            try:
+                return known | self._clip(shared_clip(self.house.root, token), own=False)
+            except BadInput as error:
+                return known | {"photo_note": note(error)}
+        latest = next(iter(client.jobs(library)), None)
+        old = latest and latest.ended and time.time() - latest.created > RECENT
+        useless = latest and (latest.state == "cancelled" or (latest.state == "failed" and not latest.subject))
+        if not latest or old or useless:
+            return known
+        if not latest.ended:
+            self.house.see_to_worker()
+        known["held"] = latest.id
+        if latest.subject:
+            known["photo"] = self.window.show(library.subject(latest.subject).photo, "photo.png")
+        return known | self._job(library, latest, latest.id)
+
+    def take_photo(self, browser: str | None, path: str | None) -> Parts:
+        """A new photo: say at once if it cannot be read, and show formats that browsers do not know."""
+        parts = self._choose(self.house.library(browser), None)
+        try:
+            picture = open_photo(path) if path else None
+        except BadInput as error:
+            return parts | {"photo": None, "photo_note": note(error)}
+        if path and Path(path).suffix.lower() not in SHOWN_BY_BROWSERS:
+            parts["photo"] = picture
+        return parts
+
+    def take_example(self, browser: str | None, index: str) -> Parts:
+        return self._choose(self.house.library(browser), None) | {"photo": str(self.examples[int(index)])}
+
+    def take_subject(self, browser: str | None, subject: str) -> Parts:
+        library = self.house.library(browser)
+        photo = self.window.show(library.subject(subject).photo, "photo.png")
+        return self._choose(library, subject) | {"photo": photo}
+
+    def remove_subject(self, browser: str | None, subject: str, chosen: str | None) -> Parts:
+        library = self.house.library(browser)
+        self.window.hide(library.subject(subject).photo)
+        library.delete_subject(subject)
+        if chosen == subject:
+            return self._choose(library, None) | {"photo": None}
+        return {"library": shelf(library, chosen)}
+
+    def start(self, browser: str | None, path: str | None, subject: str | None, motion: str, *numbers: float) -> Parts:
+        """Begin a film; numbers: as Service.animate takes them. What is wrong is said where it is."""
+        if not subject and not path:
+            return {"photo_note": note(NO_PHOTO)}
+        try:
+            told = Service(self.house).animate(path, motion, *numbers, subject or "", browser or "")
+        except BadInput as error:
+            return {"go_note": note(error)}
+        begun = self.poll(browser, told["job"], told["job"])
+        return begun | {"held": told["job"], "photo_note": None, "go_note": None}
+
+    def poll(self, browser: str | None, job: str, held: str | None, chosen: str | None = None) -> Parts:
+        """How a job stands. held: the job whose photo is still in the photo's place; chosen: the subject there."""
+        library = self.house.library(browser)
+        return self._job(library, client.status(library, job), held, chosen)
+
+    def stop(self, browser: str | None, job: str, held: str | None, chosen: str | None = None) -> Parts:
+        """Cancel, and wait for the moment that it takes."""
+        library = self.house.library(browser)
+        client.cancel(library, job)
+        until = time.monotonic() + 1.5
+        while not (now := client.status(library, job)).ended and time.monotonic() < until:
+            time.sleep(0.05)
+        return self._job(library, now, held, chosen)
+
+    def again(self, browser: str | None, job: str, held: str | None, chosen: str | None = None) -> Parts:
+        self.house.again(self.house.library(browser), job)
+        return self.poll(browser, job, held, chosen)
+
+    def open_clip(self, browser: str | None, clip: str) -> Parts:
+        return self._clip(self.house.library(browser).clip(clip))
+
+    def erase_clip(self, browser: str | None, clip: str, shown: str | None, chosen: str | None) -> Parts:
+        library = self.house.library(browser)
+        entry = library.clip(clip)
+        for path in (entry.video, entry.side_by_side, entry.gif, entry.frames):
+            self.window.hide(path)
+        library.delete_clip(clip)
+        gone = {"show": HIDDEN, "clip": None} if shown == clip else {}
+        return {"library": shelf(library, chosen)} | gone
+
+    def toggle_share(self, browser: str | None, clip: str) -> Parts:
+        library = self.house.library(browser)
+        if library.clip(clip).share:
+            library.unshare(clip)
+            return {"link": None, "share": SHARE}
+        return {"link": library.share(clip), "share": UNSHARE}
+
+    def files(self, clip: ClipEntry) -> tuple[str, str, str, str]:
+        """A clip's film beside photo and pose, alone, as a GIF, and its frames, under names that say so."""
+        name = f"dreampose-{clip.settings['motion']}"
+        return (
+            self.window.show(clip.side_by_side, f"{name}-side-by-side.mp4"),
+            self.window.show(clip.video, f"{name}.mp4"),
+            self.window.show(clip.gif, f"{name}.gif"),
+            self.window.show(clip.frames, f"{name}-frames.zip"),
+        )
+
+    def _choose(self, library: Library, subject: str | None) -> Parts:
+        """What the next film will be of: a tuned subject of the library, or else the photo."""
+        tuned = {entry.id for entry in library.subjects() if self.house.profile in entry.tuned}
+        subject = subject if subject in tuned else None
+        return {
+            "held": None,
+            "subject": subject,
+            "photo_note": note(TUNED, "good") if subject else None,
+            "go": Look(value=GO_TUNED if subject else GO_NEW, interactive=True),
+            "library": shelf(library, subject),
+        }
+
+    def _job(self, library: Library, now: client.Status, held: str | None, chosen: str | None = None) -> Parts:
+        """Whatever a job's state asks for; a photo or subject that was taken meanwhile stays."""
+        if not now.ended:
+            return {
+                "job": now.id,
+                "stage": VISIBLE,
+                "show": HIDDEN,
+                "progress": progress_view(library, now),
+                "cancel": VISIBLE,
+                "again": HIDDEN,
+                "go": Look(value=GO_BUSY, interactive=False),
+                "timer": Look(active=True),
+            }
+        ended = {"job": now.id, "timer": Look(active=False)}
+        if held == now.id:
+            ended |= self._choose(library, now.subject)
+            ended["held"] = held  # a second try is of the same photo
+        else:
+            ended |= self._choose(library, chosen)
+        if now.state == "done":
+            return ended | self._clip(library.clip(now.clip))
+        if now.state == "failed" and not now.subject:  # the photo is at fault, and told so where it is
+            return ended | {"stage": HIDDEN, "photo_note": note(now.error)}
+        told = {"progress": progress_view(library, now), "cancel": HIDDEN, "again": VISIBLE}
+        return ended | {"stage": VISIBLE, "show": HIDDEN} | told
+
+    def _clip(self, clip: ClipEntry, own: bool = True) -> Parts:
+        beside, alone, gif, frames = self.files(clip)
+        return {
+            "stage": HIDDEN,
+            "show": VISIBLE,
+            "heading": clip_view(clip),
+            "film": beside,
+            "alone": alone,
+            "take_video": alone,
+            "take_beside": beside,
+            "take_gif": gif,
+            "take_frames": frames,
+            "share": Look(value=UNSHARE if clip.share else SHARE, visible=own),
+            "link": clip.share if own else None,
+            "clip": clip.id if own else None,
+        }

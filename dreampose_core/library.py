@@ -1,0 +1,328 @@
+"""Subjects and clips on disk: one library folder for each visitor, and nothing of one visitor in another's.
+
+    ROOT/visitors/VISITOR/subjects/SUBJECT/   subject.json thumbnail.jpg, the prepared subject, tuned/PROFILE/
+    ROOT/visitors/VISITOR/clips/CLIP/         clip.json thumbnail.jpg video.mp4 side_by_side.mp4 clip.gif ...
+    ROOT/visitors/VISITOR/jobs/JOB/           what was handed in, and work that is not finished
+    ROOT/shares/TOKEN.json                    clips that were shared on purpose
+
+A folder belongs to the library once its JSON is there, which is written last. Ids are made here; an id that
+comes from outside is checked for its letters before it touches a path. Nothing here knows of models or of
+jobs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pose_tools.errors import BadInput
+from pose_tools.files import replacing
+
+LOCAL = "local"  # the visitor of a single-user library on localhost, which never expires
+THUMBNAIL_SIZE = (256, 320)  # pixels, width and height at most
+LEFTOVER_AGE = 3600  # seconds after which hidden folders belong to no running process any more
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def new_visitor() -> str:
+    """An unguessable id for a visitor of a public app."""
+    return secrets.token_urlsafe(24)
+
+
+def new_id() -> str:
+    """An unguessable id for a subject, a clip or a job."""
+    return secrets.token_hex(12)
+
+
+def check_id(value: object, what: str) -> str:
+    """The id itself if it can be one. BadInput("There is no such WHAT.") otherwise."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise BadInput(f"There is no such {what}.")
+    return value
+
+
+def read_json(path: Path) -> dict | None:
+    """The JSON object of a file, None where there is no file."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def write_json(path: Path, values: Mapping) -> None:
+    """Write in one piece: a reader sees the old file, or the new one."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=1, sort_keys=True))
+
+
+def write_picture(path: Path, picture: np.ndarray, quality: int = 90) -> None:
+    """Write a picture, uint8 (H, W, 3) or (H, W), in one piece.
+
+    The ending says the format: .png, .jpg (quality 0..100).
+    """
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary, **({} if path.suffix == ".png" else {"quality": quality}))
+
+
+def write_thumbnail(path: Path, picture: np.ndarray) -> None:
+    """Save a picture, uint8 (H, W, 3), no larger than THUMBNAIL_SIZE."""
+    small = Image.fromarray(picture)
+    small.thumbnail(THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
+    write_picture(path, np.asarray(small))
+
+
+@dataclass(frozen=True)
+class SubjectEntry:
+    """A subject of the library.
+
+    tuned: names of the profiles it was finetuned for; created: seconds since 1970.
+    """
+
+    id: str
+    folder: Path
+    title: str
+    created: float
+    tuned: tuple[str, ...]
+
+    @property
+    def thumbnail(self) -> Path:
+        return self.folder / "thumbnail.jpg"
+
+    @property
+    def photo(self) -> Path:
+        """The framed photo at the profile's size, PNG."""
+        return self.folder / "photo.png"
+
+
+@dataclass(frozen=True)
+class ClipEntry:
+    """A finished clip.
+
+    settings: as AnimateSettings.to_dict; share: its token where it was shared on purpose.
+    """
+
+    id: str
+    folder: Path
+    subject: str
+    title: str
+    created: float
+    settings: dict
+    share: str | None
+
+    @property
+    def thumbnail(self) -> Path:
+        return self.folder / "thumbnail.jpg"
+
+    @property
+    def video(self) -> Path:
+        return self.folder / "video.mp4"
+
+    @property
+    def side_by_side(self) -> Path:
+        return self.folder / "side_by_side.mp4"
+
+    @property
+    def gif(self) -> Path:
+        return self.folder / "clip.gif"
+
+    @property
+    def frames(self) -> Path:
+        """Every frame as PNG, in a zip."""
+        return self.folder / "frames.zip"
+
+    @property
+    def poses(self) -> Path:
+        """The clip's PoseSequence, .npz."""
+        return self.folder / "poses.npz"
+
+    @property
+    def report(self) -> Path:
+        """Stage seconds, peak memory and settings, JSON."""
+        return self.folder / "report.json"
+
+
+@dataclass(frozen=True)
+class Library:
+    """One visitor's subjects and clips under the root that all visitors share.
+
+    A library of a visitor whose id cannot be one raises BadInput; one that does not exist yet is empty.
+    """
+
+    root: Path
+    visitor: str = LOCAL
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+        check_id(self.visitor, "visitor")
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "visitors" / self.visitor
+
+    def touch(self) -> None:
+        """Note that the visitor was here just now, which puts the expiry off."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        os.utime(self.folder)
+
+    # subjects
+
+    def subject_folder(self, subject: str) -> Path:
+        """Where a subject of this id is, or will be."""
+        return self.folder / "subjects" / check_id(subject, "subject")
+
+    def subjects(self) -> list[SubjectEntry]:
+        """All subjects, the newest first."""
+        entries = [_subject_entry(path.parent) for path in (self.folder / "subjects").glob("*/subject.json")]
+        return sorted((e for e in entries if e), key=lambda e: (-e.created, e.id))
+
+    def subject(self, subject: str) -> SubjectEntry:
+        """One subject by its id. BadInput if this visitor has none of that id."""
+        entry = _subject_entry(self.subject_folder(subject))
+        if entry is None:
+            raise BadInput("There is no such subject.")
+        return entry
+
+    def add_subject(self, subject: str, title: str, thumbnail: np.ndarray) -> SubjectEntry:
+        """Make the folder of a prepared subject part of the library. thumbnail: uint8 (H, W, 3)."""
+        folder = self.subject_folder(subject)
+        write_thumbnail(folder / "thumbnail.jpg", thumbnail)
+        write_json(folder / "subject.json", {"title": title, "created": time.time()})
+        return self.subject(subject)
+
+    def delete_subject(self, subject: str) -> None:
+        """Remove a subject with its photo and its finetuned weights; its clips stay."""
+        _remove(self.subject(subject).folder)
+
+    # clips
+
+    def clip_folder(self, clip: str) -> Path:
+        """Where a clip of this id is, or will be."""
+        return self.folder / "clips" / check_id(clip, "clip")
+
+    def clips(self, subject: str | None = None) -> list[ClipEntry]:
+        """All clips, or those of one subject, the newest first."""
+        entries = [_clip_entry(path.parent) for path in (self.folder / "clips").glob("*/clip.json")]
+        wanted = (e for e in entries if e and subject in (None, e.subject))
+        return sorted(wanted, key=lambda e: (-e.created, e.id))
+
+    def clip(self, clip: str) -> ClipEntry:
+        """One clip by its id. BadInput if this visitor has none of that id."""
+        entry = _clip_entry(self.clip_folder(clip))
+        if entry is None:
+            raise BadInput("There is no such clip.")
+        return entry
+
+    def add_clip(self, clip: str, made: Path, subject: str, title: str, settings: Mapping) -> ClipEntry:
+        """Move the folder `made`, on the same disk and with all of its files, into the library as a clip."""
+        folder = self.clip_folder(clip)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        values = {"subject": subject, "title": title, "settings": dict(settings), "created": time.time()}
+        write_json(made / "clip.json", values)
+        os.replace(made, folder)
+        return self.clip(clip)
+
+    def delete_clip(self, clip: str) -> None:
+        """Remove a clip, and the link by which it was shared."""
+        entry = self.clip(clip)
+        self.unshare(clip)
+        _remove(entry.folder)
+
+    def share(self, clip: str) -> str:
+        """Share a clip on purpose: an unguessable token that opens this clip and nothing else to anybody."""
+        entry = self.clip(clip)
+        if entry.share:
+            return entry.share
+        token = secrets.token_urlsafe(24)
+        (self.root / "shares").mkdir(parents=True, exist_ok=True)
+        write_json(self.root / "shares" / f"{token}.json", {"visitor": self.visitor, "clip": clip})
+        write_json(entry.folder / "share.json", {"token": token})
+        return token
+
+    def unshare(self, clip: str) -> None:
+        """Take the link back; nothing happens if there was none."""
+        entry = self.clip(clip)
+        if entry.share:
+            (self.root / "shares" / f"{check_id(entry.share, 'link')}.json").unlink(missing_ok=True)
+            (entry.folder / "share.json").unlink(missing_ok=True)
+
+    # work in hand
+
+    def job_folder(self, job: str) -> Path:
+        """Where a job of this id keeps what it was given and what it has made so far."""
+        return self.folder / "jobs" / check_id(job, "job")
+
+    def delete_job_folder(self, job: str) -> None:
+        _remove(self.job_folder(job))
+
+
+def shared_clip(root: Path, token: str) -> ClipEntry:
+    """The clip that was shared under a token. BadInput if there is none."""
+    values = read_json(Path(root) / "shares" / f"{check_id(token, 'link')}.json")
+    if values is None:
+        raise BadInput("There is no such link.")
+    return Library(root, values["visitor"]).clip(values["clip"])
+
+
+def expired_visitors(
+    root: Path, lifetime: float, keep: Collection[str] = (), now: float | None = None
+) -> list[str]:
+    """Visitors, but for LOCAL and those in `keep`, who were not here for `lifetime` seconds."""
+    before = (time.time() if now is None else now) - lifetime
+    visitors = Path(root) / "visitors"
+    folders = [path for path in visitors.iterdir() if path.is_dir()] if visitors.is_dir() else []
+    names = [path.name for path in folders if path.stat().st_mtime < before]
+    return sorted(name for name in names if name != LOCAL and name not in keep and _ID.fullmatch(name))
+
+
+def delete_visitor(root: Path, visitor: str) -> None:
+    """Remove everything of a visitor, shared links included."""
+    library = Library(root, visitor)
+    for clip in library.clips():
+        library.unshare(clip.id)
+    _remove(library.folder)
+
+
+def clear_leftovers(root: Path, age: float = LEFTOVER_AGE) -> None:
+    """Delete what a killed process left half written or half deleted, if it is older than `age` seconds."""
+    before = time.time() - age
+    for path in Path(root).glob("visitors/*/*/.*"):
+        if path.stat().st_mtime < before:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _remove(folder: Path) -> None:
+    """Rename, then delete: a reader sees the whole folder or none. Nothing happens if it is not there."""
+    hidden = folder.with_name(f".{secrets.token_hex(8)}")
+    try:
+        os.replace(folder, hidden)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(hidden)
+
+
+def _subject_entry(folder: Path) -> SubjectEntry | None:
+    values = read_json(folder / "subject.json")
+    if values is None or folder.name.startswith("."):
+        return None
+    tuned = tuple(sorted(path.parent.name for path in folder.glob("tuned/*/finished.json")))
+    return SubjectEntry(folder.name, folder, values["title"], values["created"], tuned)
+
+
+def _clip_entry(folder: Path) -> ClipEntry | None:
+    values = read_json(folder / "clip.json")
+    if values is None or folder.name.startswith("."):
+        return None
+    share = (read_json(folder / "share.json") or {}).get("token")
+    return ClipEntry(
+        folder.name, folder, values["subject"], values["title"], values["created"], values["settings"], share
+    )

@@ -1,0 +1,107 @@
+"""What a long job says about itself while it runs, and how it is stopped.
+
+Every long function of this package takes a `report: Report` and calls it after each step. A caller that wants
+the work to end raises `Cancelled` out of that call. Nothing here knows of jobs, pages or terminals.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+STAGES = ("prepare", "finetune", "decoder", "render", "write")
+TITLES = {
+    "prepare": "Finding the person and the pose",
+    "finetune": "Finetuning on this subject",
+    "decoder": "Finetuning the decoder",
+    "render": "Rendering frames",
+    "write": "Writing the video",
+}
+TRAINING = ("finetune", "decoder")
+UNEVEN = (
+    "prepare",
+    "write",
+)  # their few steps differ, so that nothing follows from the speed of the first ones
+TRUST_AFTER = 3  # measured steps count as much as what was expected from here on
+LEAST, MOST = 0.25, 4.0
+
+
+class Cancelled(Exception):
+    """Raised out of a report: the work ends at once, and what is on disk stays for a later resume."""
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """One step of a long job.
+
+    stage: one of STAGES; step: steps of the stage that are finished, 0..total; loss: the training loss of
+    this step; preview: a live sample or the latest frame, uint8 (H, W, 3) RGB; message: one line for a
+    person.
+    """
+
+    stage: str
+    step: int
+    total: int
+    loss: float | None = None
+    preview: np.ndarray | None = None
+    message: str = ""
+
+
+Report = Callable[[Progress], None]
+
+
+def silent(progress: Progress) -> None:
+    """A report that nobody reads."""
+
+
+@dataclass
+class SecondsLeft:
+    """Estimates the seconds that are left of a whole job from the speeds of its stages.
+
+    expected: seconds each coming stage is thought to take in full (earlier jobs on this machine, or a guess);
+    a stage that is missing there will not be run. Of the running stage the measured speed takes over step by
+    step; a coming one counts by what was expected of it, stretched by how much slower or faster this job's
+    own stages have been so far.
+    """
+
+    expected: Mapping[str, float]
+    _marks: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+    _totals: dict[str, int] = field(default_factory=dict)
+
+    def update(self, progress: Progress, now: float | None = None) -> float:
+        """Take in a step (now: seconds of a steady clock) and return the seconds left of the whole job."""
+        now = time.monotonic() if now is None else now
+        stage, marks = progress.stage, self._marks.setdefault(progress.stage, [])
+        if stage in TRAINING and progress.step == 0:
+            marks.clear()  # what comes before the first step is set-up, and no measure of a step
+        marks.append((now, progress.step))
+        del marks[1:-1]
+        self._totals[stage] = max(progress.total, 1)
+        coming = sum(self.expected.get(later, 0.0) for later in STAGES[STAGES.index(stage) + 1 :])
+        return self._running(stage) + coming * self._stretch()
+
+    def _running(self, stage: str) -> float:
+        """Seconds left of the stage that runs."""
+        (start, first), (now, step) = self._marks[stage][0], self._marks[stage][-1]
+        total, expected = self._totals[stage], self.expected.get(stage, 0.0)
+        if stage in UNEVEN:
+            return max(0.0, expected - (now - start)) if step < total else 0.0
+        left = expected * (1 - step / total)
+        steps = step - first
+        if steps <= 0:
+            return left
+        measured = (now - start) / steps * (total - step)
+        return (steps * measured + TRUST_AFTER * left) / (steps + TRUST_AFTER) if expected else measured
+
+    def _stretch(self) -> float:
+        """How many times longer than expected the measured steps took, within LEAST and MOST."""
+        took = hoped = 0.0
+        for stage, marks in self._marks.items():
+            steps = marks[-1][1] - marks[0][1]
+            if stage not in UNEVEN and steps >= TRUST_AFTER:
+                took += marks[-1][0] - marks[0][0]
+                hoped += self.expected.get(stage, 0.0) * steps / self._totals[stage]
+        return min(max(took / hoped, LEAST), MOST) if hoped > 0 else 1.0

@@ -1,0 +1,72 @@
+"""What a person may choose for one clip, in one frozen dataclass that travels as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from pose_tools.errors import BadInput
+
+LIMITS = {  # field: (least, most), both allowed
+    "frames": (1, 480),
+    "fps": (1, 60),
+    "steps": (1, 1000),
+    "s1": (0.0, 30.0),
+    "s2": (0.0, 30.0),
+    "finetune_steps": (0, 20000),
+    "decoder_steps": (0, 20000),
+    "seed": (0, 2**31 - 1),
+}
+WORDS = {
+    "frames": "The number of frames",
+    "fps": "The number of frames a second",
+    "steps": "The number of denoising steps",
+    "s1": "The guidance s1",
+    "s2": "The guidance s2",
+    "finetune_steps": "The number of finetune steps",
+    "decoder_steps": "The number of decoder steps",
+    "seed": "The seed",
+}
+
+
+@dataclass(frozen=True)
+class AnimateSettings:
+    """One clip's settings.
+
+    motion: a preset's name, or the title of a file of poses that is handed over beside the settings. frames
+    and fps (frames a second) are the clip's. steps (denoising steps a frame), s1 and s2 (guidance of the
+    image and of the pose, arXiv:2304.06025 section 3.4), finetune_steps and decoder_steps: None takes the
+    profile's own; for a subject that was finetuned before, None takes it as it is. Raises BadInput outside of
+    LIMITS.
+    """
+
+    motion: str
+    frames: int = 36
+    fps: int = 12
+    steps: int | None = None
+    s1: float | None = None
+    s2: float | None = None
+    finetune_steps: int | None = None
+    decoder_steps: int | None = None
+    seed: int = 0
+    profile: str = "mini"
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            whole = isinstance(least, int)
+            right_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+            if not right_type or not least <= value <= most:
+                kind = "a whole number" if whole else "a number"
+                raise BadInput(
+                    f"{WORDS[name]} must be {kind} from {least:g} to {most:,}.".replace(".0.", ".")
+                )
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> AnimateSettings:
+        return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})

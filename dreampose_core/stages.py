@@ -1,0 +1,147 @@
+"""One stage of a finetune: steps, scores, the best weights, and a state on disk from which it goes on bit by
+bit.
+
+The state is one safetensors file: weights, AdamW's averages, the best weights so far, and as JSON the step
+and scores. Nothing random is in it, since what a step draws comes from `draw_generator`. Knows nothing of
+networks.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dreampose_core.checkpoints import load_tensors, save_tensors
+from dreampose_core.progress import Progress, Report
+
+WARMUP = 5  # steps
+LAST_RATE = 0.1  # of the learning rate's height, at the end of a cosine
+CLIP = 1.0  # largest norm of the gradient
+AVERAGES = ("exp_avg", "exp_avg_sq")
+
+
+class Pace(Protocol):
+    """Steps between scores, states and live samples; scores without a better one that end a stage."""
+
+    evaluate_every: int
+    checkpoint_every: int
+    preview_every: int
+    patience: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is trained, and how.
+
+    parameters: by name; loss_of_step: the loss of step 0, 1, ..., all chance drawn from its number; score:
+    lower is better, the same for the same weights; preview: a live sample, uint8 (H, W, 3).
+    """
+
+    name: str
+    parameters: Mapping[str, nn.Parameter]
+    steps: int
+    rate: float
+    loss_of_step: Callable[[int], Tensor]
+    score: Callable[[], float]
+    preview: Callable[[], np.ndarray]
+    pace: Pace
+
+
+@dataclass
+class Result:
+    """best: the best weights by name, empty where nothing beat those at the start; scores: (step, score)."""
+
+    name: str
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_step: int = 0
+    scores: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def waited(self) -> int:
+        """Scores since the best one."""
+        return sum(step > self.best_step for step, _ in self.scores)
+
+    def take(self, step: int, score: float, parameters: Mapping[str, nn.Parameter]) -> None:
+        if self.scores and score < min(known for _, known in self.scores):
+            self.best_step = step
+            self.best = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+        self.scores.append((step, score))
+
+
+def draw_generator(seed: int, stage: str, step: int) -> torch.Generator:
+    """The source of everything a step draws at random."""
+    mixed = np.random.SeedSequence([seed, zlib.crc32(stage.encode()), step]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(mixed) >> 1)
+
+
+def rate_at(step: int, steps: int) -> float:
+    """Share of the learning rate's height at step 0 ≤ step < steps: linear warm-up, then a cosine."""
+    cosine = 0.5 + 0.5 * math.cos(math.pi * step / steps)
+    return min(1.0, (step + 1) / WARMUP) * (LAST_RATE + (1 - LAST_RATE) * cosine)
+
+
+def run_stage(stage: Stage, work: Path, report: Report) -> Result:
+    """Train to the end, or go on from the state in `work`; leaves the parameters at the best weights met."""
+    path = work / f"{stage.name}.safetensors"
+    parameters = list(stage.parameters.values())
+    optimizer = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.99), weight_decay=0.0)
+    start = {name: parameter.detach().clone() for name, parameter in stage.parameters.items()}
+    result, step = Result(stage.name), 0
+    if path.is_file():
+        result, step = _read_state(path, stage, optimizer)
+    else:
+        result.take(0, stage.score(), stage.parameters)
+        report(Progress(stage.name, 0, stage.steps))
+    while step < stage.steps and result.waited < stage.pace.patience:
+        for group in optimizer.param_groups:
+            group["lr"] = stage.rate * rate_at(step, stage.steps)
+        optimizer.zero_grad(set_to_none=True)
+        loss = stage.loss_of_step(step)
+        if not torch.isfinite(loss):
+            break  # the learning rate was too high: what was best so far is kept
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+        optimizer.step()
+        step += 1
+        ended = step == stage.steps
+        if ended or step % stage.pace.evaluate_every == 0:
+            result.take(step, stage.score(), stage.parameters)
+        if ended or step % stage.pace.checkpoint_every == 0:
+            _save_state(path, stage, optimizer, result, step)
+        preview = stage.preview() if ended or step % stage.pace.preview_every == 0 else None
+        report(Progress(stage.name, step, stage.steps, loss=loss.item(), preview=preview))
+    with torch.no_grad():
+        for name, parameter in stage.parameters.items():
+            parameter.copy_((result.best or start)[name])
+            parameter.grad = None
+    return result
+
+
+def _save_state(path: Path, stage: Stage, optimizer: torch.optim.AdamW, result: Result, step: int) -> None:
+    tensors = {}
+    for name, parameter in stage.parameters.items():
+        tensors[f"now.{name}"] = parameter
+        for average in AVERAGES:
+            tensors[f"{average}.{name}"] = optimizer.state[parameter][average]
+    tensors |= {f"best.{name}": tensor for name, tensor in result.best.items()}
+    save_tensors(path, tensors, {"step": step, "best_step": result.best_step, "scores": result.scores})
+
+
+def _read_state(path: Path, stage: Stage, optimizer: torch.optim.AdamW) -> tuple[Result, int]:
+    tensors, info = load_tensors(path)
+    with torch.no_grad():
+        for name, parameter in stage.parameters.items():
+            parameter.copy_(tensors[f"now.{name}"])
+            averages = {average: tensors[f"{average}.{name}"].to(parameter.device) for average in AVERAGES}
+            optimizer.state[parameter] = {"step": torch.tensor(float(info["step"]))} | averages
+    best = {name: tensors[f"best.{name}"] for name in stage.parameters if f"best.{name}" in tensors}
+    scores = [(int(step), float(score)) for step, score in info["scores"]]
+    return Result(stage.name, best, info["best_step"], scores), info["step"]

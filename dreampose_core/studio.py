@@ -1,0 +1,288 @@
+"""The one way from a photo to a clip, shared by the worker, the page and the command line.
+
+prepare (photo -> subject, sheet) -> finetune, decoder -> render (frame by frame) -> write (videos and the
+rest). Every stage looks first at what is already on disk, so that a run that was killed anywhere goes on from
+there, and ends with what an undisturbed run makes: all that is random is seeded by frame or step. Knows
+nothing of jobs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dreampose_core.carry import Carried, Sheet, carry, make_sheet
+from dreampose_core.checkpoints import FINISHED, fingerprint, load_model, load_tuned
+from dreampose_core.drive import clip_length, load_drive, make_poses
+from dreampose_core.finetune import FinetuneSettings, finetune_subject
+from dreampose_core.library import ClipEntry, Library, read_json, write_json, write_picture, write_thumbnail
+from dreampose_core.photo import open_photo
+from dreampose_core.pipeline import DreamPosePipeline
+from dreampose_core.profiles import Profile, find_profile
+from dreampose_core.progress import Progress, Report, silent
+from dreampose_core.settings import AnimateSettings
+from dreampose_core.stopwatch import Stopwatch, expected_seconds, remember
+from dreampose_core.subject import Subject, prepare_subject
+from pose_tools.body.figure import Pose
+from pose_tools.draw import colour_iuv, overlay
+from pose_tools.errors import BadInput
+from pose_tools.files import replacing
+from pose_tools.sequence import PoseSequence
+from pose_tools.video import side_by_side, write_frames_zip, write_gif, write_video
+
+BATCH = 4  # frames rendered together; one that was cut off is rendered anew as a whole, for equal results
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made, and for whom.
+
+    subject: id of a subject in the library, or of the new one that is made of `photo`; title: the new one's;
+    clip: the new clip's id; poses: a file in place of the motion that the settings name; folder: where
+    unfinished work is kept; device: of torch.
+    """
+
+    library: Library
+    settings: AnimateSettings
+    folder: Path
+    subject: str
+    clip: str = ""
+    photo: Path | None = None
+    poses: Path | None = None
+    title: str = ""
+    device: str = "cpu"
+
+    @property
+    def profile(self) -> Profile:
+        return profile_of(self.settings)
+
+
+def profile_of(settings: AnimateSettings) -> Profile:
+    """The profile that settings name. BadInput if there is none."""
+    try:
+        return find_profile(settings.profile)
+    except KeyError as error:
+        raise BadInput(str(error.args[0])) from error
+
+
+def expected(order: Order) -> dict[str, float]:
+    """Seconds each stage of make_clip (of make_subject, where there is no clip) will take on this machine."""
+    return expected_seconds(_speeds(order), order.settings.profile, _units(order))
+
+
+def make_subject(order: Order, report: Report = silent) -> None:
+    """Prepare and finetune a subject, or go on with it. Raises BadInput where the photo cannot be used."""
+    order.folder.mkdir(parents=True, exist_ok=True)
+    watch, units = Stopwatch(order.folder / "stages.json"), _units(order)
+    report = watch.listen(report)
+    subject, sheet, pipeline = _prepare(order, report)
+    _tune(order, pipeline, subject, sheet, report)
+    remember(_speeds(order), order.settings.profile, units, watch)
+
+
+def make_clip(order: Order, report: Report = silent) -> ClipEntry:
+    """Make a clip, or go on with it. Raises BadInput where the photo or the poses cannot be used."""
+    if (order.library.clip_folder(order.clip) / "clip.json").exists():
+        return order.library.clip(order.clip)
+    drive = load_drive(order.settings.motion, order.poses)
+    order.folder.mkdir(parents=True, exist_ok=True)
+    watch, units = Stopwatch(order.folder / "stages.json"), _units(order)
+    report = watch.listen(report)
+    subject, sheet, pipeline = _prepare(order, report)
+    tuned, settings = _tune(order, pipeline, subject, sheet, report)
+    poses, moves = make_poses(drive, subject, clip_length(drive, settings.frames, settings.fps), settings.fps)
+    frames = _render(order, settings, tuned, subject, poses, Moves(sheet, moves) if moves else None, report)
+    made = _write(order.folder / "made", settings, subject, poses, frames, report)
+    about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses)}
+    write_json(made / "report.json", about | watch.summary())
+    remember(_speeds(order), settings.profile, units, watch)
+    title = order.library.subject(order.subject).title
+    return order.library.add_clip(order.clip, made, order.subject, title, settings.to_dict())
+
+
+@lru_cache(maxsize=1)
+def load_pipeline(folder: Path, device: str) -> DreamPosePipeline:
+    """A profile's pipeline, kept between clips; nobody trains its parts in place."""
+    return load_model(folder).to(device)
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """The photo carried to each pose of a clip, drawn when it is asked for."""
+
+    sheet: Sheet
+    poses: list[Pose]
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def __getitem__(self, index: int) -> Carried:
+        return carry(self.sheet, self.poses[index])
+
+
+def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePipeline]:
+    """The subject and its sheet, from the library or from the photo, and the model without a finetune."""
+
+    def say(step: int, message: str, picture: np.ndarray | None = None) -> None:
+        report(Progress("prepare", step, 4, preview=picture, message=message))
+
+    folder, profile = order.library.subject_folder(order.subject), order.profile
+    if not (folder / "photo.png").exists():
+        if order.photo is None:
+            raise BadInput("There is no such subject.")
+        say(0, "Reading the photo")
+        image = open_photo(order.photo)
+        say(1, "Finding the person and the pose")
+        prepare_subject(image, profile.width, profile.height).save(folder)
+    subject = Subject.load(folder)
+    if subject.photo.shape[:2] != (profile.height, profile.width):
+        raise BadInput(
+            f"This subject was not made for the profile {profile.name}; please start from its photo."
+        )
+    say(2, "Cutting the person out", overlay(subject.photo, subject.charts))
+    if not (folder / "sheet.npz").exists():
+        with replacing(folder / "sheet.npz") as temporary:
+            make_sheet(subject.photo, subject.mask, subject.body).save(temporary)
+    sheet = Sheet.load(folder / "sheet.npz")
+    if not (folder / "subject.json").exists():
+        order.library.add_subject(order.subject, order.title, subject.photo)
+    say(3, "Loading the model")
+    pipeline = load_pipeline(profile.folder, order.device)
+    say(4, "Ready")
+    return subject, sheet, pipeline
+
+
+def _tune(
+    order: Order, pipeline: DreamPosePipeline, subject: Subject, sheet: Sheet, report: Report
+) -> tuple[DreamPosePipeline, AnimateSettings]:
+    """The subject's own pipeline, loaded or finetuned, and the settings with every None filled in."""
+    asked, profile, folder = order.settings, order.profile, _tuned_folder(order)
+    known = read_json(folder / FINISHED)
+    kept = known["identity"]["settings"] if known and known["base"] == fingerprint(pipeline) else None
+    if kept:
+        for name, has in (("finetune_steps", kept["steps"]), ("decoder_steps", kept["decoder_steps"])):
+            if getattr(asked, name) not in (None, has):
+                had = f"{kept['steps']} and {kept['decoder_steps']} steps"
+                raise BadInput(
+                    f"This subject was finetuned with {had}; leave them out, or start from the photo."
+                )
+    steps = _given(asked.finetune_steps, kept["steps"] if kept else profile.finetune_steps)
+    decoder_steps = _given(asked.decoder_steps, kept["decoder_steps"] if kept else profile.decoder_steps)
+    settings = replace(
+        asked,
+        finetune_steps=steps,
+        decoder_steps=decoder_steps,
+        steps=_given(asked.steps, profile.steps),
+        s1=_given(asked.s1, profile.s1),
+        s2=_given(asked.s2, profile.s2),
+    )
+    if kept:
+        return load_tuned(pipeline, folder), settings
+    tune = FinetuneSettings(steps=steps, decoder_steps=decoder_steps, seed=settings.seed)
+    return finetune_subject(pipeline, subject, sheet, tune, folder, report), settings
+
+
+def _tuned_folder(order: Order) -> Path:
+    return order.library.subject_folder(order.subject) / "tuned" / order.profile.name
+
+
+def _given(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _units(order: Order) -> dict[str, int]:
+    """How much there is to do of each stage: persons, steps, denoising steps of all frames, frames."""
+    asked, profile = order.settings, order.profile
+    tuned = (_tuned_folder(order) / FINISHED).exists()
+    known = (order.library.subject_folder(order.subject) / "subject.json").exists()
+    units = {
+        "prepare": 0 if known else 1,
+        "finetune": 0 if tuned else _given(asked.finetune_steps, profile.finetune_steps),
+        "decoder": 0 if tuned else _given(asked.decoder_steps, profile.decoder_steps),
+    }
+    if order.clip:
+        units |= {"render": asked.frames * _given(asked.steps, profile.steps), "write": asked.frames}
+    return units
+
+
+def _speeds(order: Order) -> Path:
+    return order.library.root / f"speeds-{order.device.replace(':', '-')}.json"
+
+
+def _render(
+    order: Order,
+    settings: AnimateSettings,
+    pipeline: DreamPosePipeline,
+    subject: Subject,
+    poses: PoseSequence,
+    moves: Moves | None,
+    report: Report,
+) -> list[Path]:
+    """Render every frame that is not on disk yet; returns the files of all."""
+    folder = order.folder / "frames"
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"frame_{i:04d}.png" for i in range(len(poses))]
+    batches = [range(i, min(i + BATCH, len(files))) for i in range(0, len(files), BATCH)]
+    missing = [i for batch in batches if not all(files[i].exists() for i in batch) for i in batch]
+    if not missing:
+        return files
+    rendered = pipeline.frames(
+        subject.photo,
+        poses,
+        moves,
+        num_inference_steps=settings.steps,
+        s1=settings.s1,
+        s2=settings.s2,
+        seed=settings.seed,
+        batch_size=BATCH,
+        only=missing,
+        report=lambda p: report(
+            replace(p, message=f"Rendering frame {min(p.step + 1, p.total)} of {p.total}")
+        ),
+    )
+    for index, frame in rendered:
+        write_picture(files[index], frame)
+    return files
+
+
+def _write(
+    made: Path,
+    settings: AnimateSettings,
+    subject: Subject,
+    poses: PoseSequence,
+    frames: list[Path],
+    report: Report,
+) -> Path:
+    """Write all files of a clip but its JSON into the folder `made`, which is begun anew."""
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    drawn = (colour_iuv(iuv) for iuv in poses.iuv)
+    steps = (
+        ("the video", lambda: write_video(_pictures(frames), made / "video.mp4", settings.fps)),
+        (
+            "the video side by side",
+            lambda: write_video(
+                side_by_side(subject.photo, drawn, _pictures(frames)), made / "side_by_side.mp4", settings.fps
+            ),
+        ),
+        ("the GIF", lambda: write_gif(_pictures(frames), made / "clip.gif", settings.fps)),
+        ("the frames", lambda: write_frames_zip(_pictures(frames), made / "frames.zip")),
+        ("the poses", lambda: poses.save(made / "poses.npz")),
+        ("the thumbnail", lambda: write_thumbnail(made / "thumbnail.jpg", next(_pictures(frames)))),
+    )
+    for step, (what, write) in enumerate(steps):
+        report(Progress("write", step, len(steps), message=f"Writing {what}"))
+        write()
+    report(Progress("write", len(steps), len(steps), message="Done"))
+    return made
+
+
+def _pictures(files: list[Path]) -> Iterator[np.ndarray]:
+    for file in files:
+        yield np.asarray(Image.open(file))

@@ -1,0 +1,1 @@
+"""Making the networks of a profile from data: autoencoder, diffusion, refiner."""

@@ -1,0 +1,139 @@
+"""The command line with a tiny model: what it writes, what it says, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dreampose_core.__main__ import main
+from dreampose_core.library import Library
+from pose_tools.sequence import PoseSequence
+from pose_tools.video import probe
+from tests.dreampose_core.tiny_profile import (
+    FOLDER,
+    HEIGHT,
+    WIDTH,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = (  # a shell that started the tests in its background made every child deaf to Ctrl-C
+    "import signal, sys, tests.dreampose_core.tiny_profile\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from dreampose_core.__main__ import main\n"
+    "sys.exit(main())"
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+def animate(given: Path, home: Path, *more: str) -> list[str]:
+    return [
+        "animate",
+        *("--profile", "tiny", "--frames", "4", "--library", str(home / "library"), "--device", "cpu"),
+        *("--motion", str(given / "wave.npz"), "--out", str(home / "out.mp4"), *more),
+    ]
+
+
+def test_a_photo_becomes_a_clip_and_then_another(given, home, capsys):
+    extra = ["--side-by-side", str(home / "side.mp4"), "--report", str(home / "report.json")]
+    assert main(animate(given, home, str(given / "photo.jpg"), *extra)) == 0
+    said = capsys.readouterr().err
+    info = probe(home / "out.mp4")
+    assert (info.width, info.height, info.frames, info.fps) == (WIDTH, HEIGHT, 4, 12)
+    assert probe(home / "side.mp4").width > 3 * WIDTH
+    report = json.loads((home / "report.json").read_text())
+    assert set(report["seconds"]) == {"prepare", "finetune", "decoder", "render", "write"}
+    assert "Finetuning on this subject 3/3, loss " in said
+    assert "s left" in said
+    (subject,) = Library(home / "library").subjects()
+    assert subject.title == "photo"
+    assert f"--subject {subject.id}" in said
+
+    charts = PoseSequence(np.zeros((2, HEIGHT, WIDTH, 3), np.uint8), 12.0)
+    charts.save(home / "charts.npz")
+    again = animate(given, home, "--subject", subject.id)
+    again[again.index("--motion") + 1] = str(home / "charts.npz")
+    again[again.index("--out") + 1] = str(home / "second.gif")
+    assert main(again) == 0
+    assert Image.open(home / "second.gif").n_frames in (1, 2)
+    assert "Finetuning" not in capsys.readouterr().err
+    assert len(Library(home / "library").clips()) == 2
+    assert not any((home / "library" / "visitors" / "local" / "jobs").iterdir())
+
+
+def test_a_finetuned_subject_prints_its_id(given, home, capsys):
+    options = ["--profile", "tiny", "--library", str(home / "library"), "--device", "cpu", "--title", "Me"]
+    assert main(["finetune", str(given / "photo.jpg"), *options, "--finetune-steps", "1"]) == 0
+    subject = Library(home / "library").subject(capsys.readouterr().out.strip())
+    assert (subject.title, subject.tuned) == ("Me", ("tiny",))
+
+
+def test_profiles(capsys):
+    assert main(["profiles"]) == 0
+    assert "mini: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["gone.jpg"], "There is no photo named gone.jpg."),
+        ([], "Please give either a photo or --subject"),
+        (["--subject", "nobody"], "There is no such subject."),
+        (["--subject", "../../etc"], "There is no such subject."),
+        (["PHOTO", "--subject", "both"], "Please give either a photo or --subject"),
+        (["PHOTO", "--motion", "flying"], "There is no motion named flying"),
+        (["PHOTO", "--motion", "gone.npz"], "There is no pose file named gone.npz."),
+        (["PHOTO", "--motion", "PHOTO"], "is not a readable .npz file."),
+        (["PHOTO", "--out", "nowhere/out.mp4"], "There is no folder nowhere"),
+        (["PHOTO", "--out", "out.txt"], "--out must end in .mp4 or .gif."),
+        (["PHOTO", "--frames", "0"], "The number of frames must be a whole number from 1 to 480."),
+        (["PHOTO", "--s1", "99"], "The guidance s1 must be a number from 0 to 30."),
+        (["PHOTO", "--profile", "grand"], "There is no profile 'grand'"),
+        (["TEXT"], "not a picture"),
+        (["WALL"], "No person was found in the picture"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(given, tmp_path, capsys, more, sentence):
+    (tmp_path / "words.jpg").write_text("words")
+    Image.new("RGB", (300, 400), "grey").save(tmp_path / "wall.png")
+    names = {
+        "PHOTO": given / "photo.jpg",
+        "TEXT": tmp_path / "words.jpg",
+        "WALL": tmp_path / "wall.png",
+    }
+    assert main(animate(given, tmp_path, *(str(names.get(word, word)) for word in more))) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert sentence in said[-1]
+    assert not any("Traceback" in line for line in said)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_ctrl_c_keeps_what_was_made(given, tmp_path):
+    environment = os.environ | {FOLDER: str(given / "model"), "OMP_NUM_THREADS": "1"}
+    command = [
+        sys.executable,
+        "-c",
+        RUN,
+        *animate(given, tmp_path, str(given / "photo.jpg"), "--steps", "20"),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("Rendering frames"):
+            process.send_signal(signal.SIGINT)
+            break
+    assert "Stopped; the same command goes on from here." in process.stderr.read()
+    assert process.wait(120) == 130
+    assert len(Library(tmp_path / "library").subjects()) == 1
+    second = subprocess.run(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    assert second.returncode == 0
+    assert "Finetuning" not in second.stderr
+    assert probe(tmp_path / "out.mp4").frames == 4

@@ -1,0 +1,293 @@
+"""The subject finetune with real classes at a tiny size: it learns, does no harm, survives kills."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dreampose_core.checkpoints import load_tuned, read_tuned
+from dreampose_core.crops import Crop, apply_crop, draw_crops, looks_of
+from dreampose_core.finetune import FinetuneSettings, finetune_looks, finetune_subject
+from dreampose_core.progress import Cancelled
+from dreampose_core.subject_cache import hide_parts
+from pose_tools.body.charts import mirror_iuv
+from tests.dreampose_core.tiny import tiny_carried, tiny_looks, tiny_photo, tiny_pipeline, tiny_poses
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = FinetuneSettings(
+    steps=6,
+    decoder_steps=4,
+    learning_rate=3e-3,
+    decoder_rate=3e-3,
+    batch=2,
+    decoder_batch=2,
+    crops=4,
+    held_out=2,
+    evaluate_every=2,
+    checkpoint_every=2,
+    preview_every=3,
+    preview_steps=1,
+)
+RUN = """
+import os, signal, sys
+from pathlib import Path
+from dreampose_core.finetune import finetune_looks
+from tests.dreampose_core.test_finetune import SETTINGS
+from tests.dreampose_core.tiny import tiny_looks, tiny_pipeline
+
+def report(progress):
+    if (progress.stage, progress.step) == (sys.argv[2], int(sys.argv[3])):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+finetune_looks(tiny_pipeline(), tiny_looks(), SETTINGS, Path(sys.argv[1]), report)
+"""
+
+
+def weights(folder: Path) -> dict[str, str]:
+    """A digest of every file."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The finished folder of an undisturbed run, and its events."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "mini"
+    events = []
+    finetune_looks(tiny_pipeline(), tiny_looks(), SETTINGS, folder, events.append)
+    return folder, events
+
+
+def test_both_stages_learn_and_the_result_is_a_small_folder(undisturbed):
+    folder, events = undisturbed
+    info = read_tuned(folder).info
+    for stage in ("finetune", "decoder"):
+        scores = [score for _, score in info["stages"][stage]["scores"]]
+        assert min(scores[1:]) < scores[0]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "adapter.safetensors",
+        "finished.json",
+        "unet.safetensors",
+        "vae.safetensors",
+    ]
+    assert not folder.with_name(".mini.work").exists()
+
+
+def test_events_tell_steps_losses_and_samples(undisturbed):
+    _, events = undisturbed
+    for stage, steps in (("finetune", SETTINGS.steps), ("decoder", SETTINGS.decoder_steps)):
+        mine = [event for event in events if event.stage == stage and event.loss is not None]
+        assert [event.step for event in mine] == list(range(1, steps + 1))
+        assert all(np.isfinite(event.loss) for event in mine)
+        samples = [event.preview for event in mine if event.preview is not None]
+        assert len(samples) == 2 and samples[0].shape == tiny_photo().shape
+        assert (samples[0] != samples[1]).any()
+
+
+def test_the_tuned_pipeline_differs_and_the_given_one_stays(undisturbed):
+    folder, _ = undisturbed
+    base = tiny_pipeline()
+    before = {
+        part: {k: v.clone() for k, v in getattr(base, part).state_dict().items()} for part in ("unet", "vae")
+    }
+    tuned = finetune_looks(base, tiny_looks(), SETTINGS, folder.with_name("again"))
+    for part, state in before.items():
+        assert all(
+            torch.equal(value, state[name]) for name, value in getattr(base, part).state_dict().items()
+        )
+    assert tuned.image_encoder is base.image_encoder and tuned.refiner is base.refiner
+    inputs, options = (tiny_photo(), tiny_poses(2), tiny_carried(2)), {"num_inference_steps": 2}
+    made = tuned(*inputs, **options)
+    assert (made != base(*inputs, **options)).any()
+    assert (made == load_tuned(base, folder)(*inputs, **options)).all()
+
+
+@pytest.mark.parametrize(
+    ("stage", "step"), [("finetune", 0), ("finetune", 3), ("finetune", 6), ("decoder", 1)]
+)
+def test_a_cancelled_run_goes_on_to_the_same_weights(undisturbed, tmp_path, stage, step):
+    def cancel(progress):
+        if (progress.stage, progress.step) == (stage, step):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        finetune_looks(tiny_pipeline(), tiny_looks(), SETTINGS, tmp_path / "mini", cancel)
+    assert not (tmp_path / "mini").exists()
+    seen = []
+    finetune_looks(tiny_pipeline(), tiny_looks(), SETTINGS, tmp_path / "mini", seen.append)
+    assert weights(tmp_path / "mini") == weights(undisturbed[0])
+    if stage == "decoder":
+        assert not any(
+            event.loss for event in seen if event.stage == "finetune"
+        )  # that stage was not run again
+
+
+def test_a_killed_process_goes_on_to_the_same_weights(undisturbed, tmp_path):
+    arguments = [sys.executable, "-c", RUN, str(tmp_path / "mini")]
+    for place in (("finetune", "5"), ("decoder", "3")):
+        killed = subprocess.run([*arguments, *place], cwd=ROOT, capture_output=True, timeout=600)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+        assert not (tmp_path / "mini").exists()
+    finetune_looks(tiny_pipeline(), tiny_looks(), SETTINGS, tmp_path / "mini")
+    assert weights(tmp_path / "mini") == weights(undisturbed[0])
+
+
+def test_what_is_finished_is_not_done_again(undisturbed):
+    folder, _ = undisturbed
+    events = []
+    finetune_looks(tiny_pipeline(), tiny_looks(), SETTINGS, folder, events.append)
+    assert events == []
+
+
+def test_other_settings_start_anew(undisturbed, tmp_path):
+    def cancel(progress):
+        if progress.step == 4:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        finetune_looks(tiny_pipeline(), tiny_looks(), SETTINGS, tmp_path / "mini", cancel)
+    events = []
+    finetune_looks(tiny_pipeline(), tiny_looks(), replace(SETTINGS, seed=1), tmp_path / "mini", events.append)
+    steps = [event.step for event in events if event.stage == "finetune" and event.loss is not None]
+    assert steps == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
+    assert weights(tmp_path / "mini") != weights(undisturbed[0])
+
+
+@pytest.mark.parametrize("rate", [30.0, 1e30])
+def test_a_finetune_that_does_not_help_changes_nothing(tmp_path, rate):
+    """At absurd rates every score is worse, or nothing is a number any more: the stage ends early."""
+    base = tiny_pipeline()
+    events = []
+    settings = replace(SETTINGS, steps=20, learning_rate=rate, decoder_rate=rate, decoder_steps=20)
+    tuned = finetune_looks(base, tiny_looks(), settings, tmp_path / "mini", events.append)
+    assert read_tuned(tmp_path / "mini").changes == {}
+    assert max(event.step for event in events if event.stage == "finetune") < 20
+    inputs, options = (tiny_photo(), tiny_poses(2), tiny_carried(2)), {"num_inference_steps": 2}
+    assert (tuned(*inputs, **options) == base(*inputs, **options)).all()
+
+
+def test_low_rank_factors(tmp_path, undisturbed):
+    pytest.importorskip("peft")
+    base = tiny_pipeline()
+    settings = replace(SETTINGS, lora_rank=2, steps=12, learning_rate=1e-2, decoder_steps=0)
+    tuned = finetune_looks(base, tiny_looks(), settings, tmp_path / "lora")
+    changes = read_tuned(tmp_path / "lora").changes
+    assert set(changes) == {"unet", "adapter"}
+    assert {name.rsplit(".", 1)[1] for name in changes["unet"]} == {"down", "up", "weight", "bias"}
+    assert {name for name in changes["unet"] if name.endswith((".weight", ".bias"))} == {
+        "conv_in.weight",
+        "conv_in.bias",
+    }
+    layer = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight"
+    difference = tuned.unet.get_parameter(layer) - base.unet.get_parameter(layer)
+    assert torch.linalg.matrix_rank(difference.detach(), tol=1e-6) == 2
+    assert set(tuned.unet.state_dict()) == set(base.unet.state_dict())
+
+
+@pytest.mark.parametrize("velocity", [True, False])
+def test_the_papers_model_can_be_tuned(tmp_path, velocity):
+    """No carried picture, no refiner; raw photo values; noise or velocity predictions."""
+    base = tiny_pipeline(carried=False, refiner=False, velocity=velocity)
+    looks = [replace(look, carried=None) for look in tiny_looks()]
+    finetune_looks(base, looks, SETTINGS, tmp_path / "mini")
+    scores = [score for _, score in read_tuned(tmp_path / "mini").info["stages"]["finetune"]["scores"]]
+    assert min(scores[1:]) < scores[0]
+
+
+def test_crops_move_photo_and_charts_together():
+    look = tiny_looks()[0]
+    for crop in (Crop(1.0, 0.0, (0.0, 0.0), False), Crop(1.0, 0.0, (0.0, 0.0), True)):
+        made = apply_crop(look, crop)
+        expected = (lambda a: a[:, ::-1]) if crop.flip else (lambda a: a)
+        assert (made.photo == expected(look.photo)).all() and (
+            made.carried.picture == expected(look.photo)
+        ).all()
+        assert (made.charts[2] == (mirror_iuv(look.charts[2]) if crop.flip else look.charts[2])).all()
+    for crop in draw_crops(12, seed=3)[1:]:
+        made = apply_crop(look, crop)
+        person = made.charts[2, ..., 0] > 0
+        assert np.abs(person - made.mask).mean() < 0.03  # but for the nearest pixel's rounding
+        assert (made.carried.iuv == made.charts[2]).all()
+    assert [crop.flip for crop in draw_crops(4, seed=3)] == [False, True, False, True]
+
+
+def test_hidden_parts_look_unseen_and_the_rest_stays():
+    carried = torch.randn(200, 5, 8, 6)
+    carried[:, 4] = 0.7
+    draw = torch.Generator().manual_seed(0)
+    made = hide_parts(carried, 0.5, draw)
+    hidden = made[:, 4] < 0.5
+    rows = hidden.flatten(1).any(1)
+    assert 0.35 < rows.float().mean() < 0.65
+    assert 0.02 < hidden[rows].float().mean() < 0.6
+    kept = ~hidden[:, None].expand_as(made)
+    assert torch.equal(made[kept], carried[kept])
+    assert made[:, :4][hidden[:, None].expand(-1, 4, -1, -1)].std() < 0.5
+    assert torch.equal(hide_parts(carried, 0.0, draw), carried)
+
+
+@pytest.fixture(scope="module")
+def subject():
+    """A drawn body as a subject: half the time is saved by not looking for one in a picture."""
+    from dreampose_core.subject import Subject
+    from pose_tools.body.camera import Camera
+    from pose_tools.body.figure import Pose, load_figure
+    from pose_tools.body.fit import FittedBody
+    from pose_tools.body.raster import draw_iuv
+
+    figure = load_figure()
+    shape, camera = np.zeros(len(figure.modes)), Camera(scale=120.0, cx=64.0, cy=220.0, width=128, height=256)
+    charts = draw_iuv(figure, shape, Pose.rest(), camera)
+    photo = np.full((256, 128, 3), 200, np.uint8)
+    photo[charts[..., 0] > 0] = (charts[charts[..., 0] > 0] // 2) + 40
+    body = FittedBody(shape=shape, pose=Pose.rest(), camera=camera, overlap=1.0, error_px=0.0)
+    return Subject(photo, (charts[..., 0] > 0).astype(np.float32), body, charts)
+
+
+def test_looks_of_a_subject(subject):
+    from dreampose_core.carry import make_sheet
+
+    sheet = make_sheet(subject.photo, subject.mask, subject.body)
+    looks = looks_of(subject, sheet, 2, seed=0)
+    again = looks_of(subject, sheet, 2, seed=0)
+    assert all((a.charts == b.charts).all() for a, b in zip(looks, again, strict=True))
+    assert (looks[0].charts == subject.charts).all()
+    assert (looks[1].charts[2] == subject.charts).all() and (looks[1].charts[0] != subject.charts).any()
+    apart = np.abs(looks[1].carried.picture.astype(int) - looks[0].carried.picture).mean()
+    assert 0.1 < apart < 20
+    assert looks_of(subject, None, 1, seed=0)[0].carried is None
+
+
+def test_a_subject_is_tuned_from_photo_and_sheet(subject, tmp_path):
+    """The whole way, at the tiny model's size of pictures."""
+    import cv2
+
+    from dreampose_core.carry import make_sheet
+    from dreampose_core.subject import Subject
+    from pose_tools.body.figure import load_figure
+    from pose_tools.body.raster import draw_iuv
+    from tests.dreampose_core.tiny import HEIGHT, WIDTH
+
+    body = replace(
+        subject.body, camera=replace(subject.body.camera, scale=30.0, cx=24.0, cy=55.0, width=48, height=64)
+    )
+    charts = draw_iuv(load_figure(), body.shape, body.pose, body.camera)
+    photo = cv2.resize(subject.photo, (WIDTH, HEIGHT))
+    small = Subject(photo, (charts[..., 0] > 0).astype(np.float32), body, charts)
+    base = tiny_pipeline()
+    sheet = make_sheet(small.photo, small.mask, body)
+    tuned = finetune_subject(base, small, sheet, replace(SETTINGS, looks=2), tmp_path / "mini")
+    assert read_tuned(tmp_path / "mini").info["stages"]["finetune"]["best_step"] > 0
+    assert tuned is not base

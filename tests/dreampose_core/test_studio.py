@@ -1,0 +1,239 @@
+"""From a photo to a clip with a tiny model: whole, interrupted at every place, and killed at random."""
+
+import multiprocessing
+import random
+import shutil
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dreampose_core.library import Library, read_json
+from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft
+from dreampose_core.settings import AnimateSettings
+from dreampose_core.studio import Order, expected, make_clip, make_subject
+from pose_tools.errors import BadInput
+from pose_tools.sequence import PoseSequence
+from pose_tools.video import probe
+from tests.dreampose_core.tiny_profile import HEIGHT, WIDTH, add_tiny_profile
+
+SPEEDS = "speeds-of-the-first.json"  # later clips change those that are remembered
+SETTINGS = AnimateSettings("wave", frames=6, fps=12, seed=3, profile="tiny")
+
+
+def order_for(root: Path, given: Path, **changes) -> Order:
+    library = Library(root)
+    order = Order(library, SETTINGS, library.job_folder("job"), "subject", "clip", title="Somebody")
+    return replace(order, **({"photo": given / "photo.jpg", "poses": given / "wave.npz"} | changes))
+
+
+@pytest.fixture(scope="module")
+def whole(given, tmp_path_factory):
+    """The undisturbed clip, what was reported, and its order."""
+    order, reports = order_for(tmp_path_factory.mktemp("whole"), given), []
+    clip = make_clip(order, reports.append)
+    shutil.copyfile(order.library.root / "speeds-cpu.json", order.library.root / SPEEDS)
+    return clip, reports, order
+
+
+def contents(clip) -> dict:
+    """All of a clip that must be equal between two runs: pixels, poses, and the files of the videos."""
+    with zipfile.ZipFile(clip.frames) as archive:
+        frames = {name: archive.read(name) for name in archive.namelist()}
+    videos = [path.read_bytes() for path in (clip.video, clip.side_by_side, clip.gif)]
+    return frames | {"videos": videos, "poses": PoseSequence.load(clip.poses).iuv.tobytes()}
+
+
+def test_a_clip_has_all_its_files(whole):
+    clip, _, order = whole
+    assert len(contents(clip)) == 6 + 2
+    info = probe(clip.video)
+    assert (info.width, info.height, info.fps, info.frames) == (WIDTH, HEIGHT, 12, 6)
+    assert probe(clip.side_by_side).width > 3 * WIDTH
+    assert len(PoseSequence.load(clip.poses)) == 6
+    assert Image.open(clip.thumbnail).size == (WIDTH, HEIGHT)
+    assert (clip.subject, clip.title) == ("subject", "Somebody")
+    report = read_json(clip.report)
+    assert set(report["seconds"]) == set(STAGES)
+    assert report["total_seconds"] == pytest.approx(sum(report["seconds"].values()), abs=0.01)
+    assert report["peak_memory_bytes"] > 1e8
+    assert report["settings"] == clip.settings
+    assert clip.settings["steps"] == 2 and clip.settings["finetune_steps"] == 3, "defaults are written out"
+    assert order.library.subject("subject").tuned == ("tiny",)
+
+
+def test_the_stages_come_in_order_and_end_full(whole):
+    _, reports, _ = whole
+    stages = [report.stage for report in reports]
+    assert sorted(stages, key=STAGES.index) == stages
+    assert set(stages) == set(STAGES)
+    for stage in STAGES:
+        last = [report for report in reports if report.stage == stage][-1]
+        assert last.step == last.total
+    losses = [r.loss for r in reports if r.stage == "finetune" and r.loss is not None]
+    assert len(losses) == 3
+    previews = [r.preview for r in reports if r.stage == "render" and r.preview is not None]
+    assert len(previews) == 6
+    assert previews[0].shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_finished_clip_is_not_made_again(whole):
+    clip, _, order = whole
+    reports = []
+    assert make_clip(order, reports.append) == clip
+    assert not reports
+
+
+def test_interrupted_at_every_report_it_ends_the_same(whole, given, tmp_path):
+    """Each run is stopped a little after the last one's stop, so that every place is met."""
+    undisturbed, reports, _ = whole
+    order, runs = order_for(tmp_path, given), 0
+    seen = set()
+    while True:
+        fresh = 0
+
+        def stop_at_something_new(progress):
+            nonlocal fresh
+            key = (progress.stage, progress.step, progress.message)
+            fresh += key not in seen
+            seen.add(key)
+            if fresh > 1:
+                raise Cancelled
+
+        try:
+            clip = make_clip(order, stop_at_something_new)
+            break
+        except Cancelled:
+            runs += 1
+            assert order.library.clips() == []
+    assert runs >= 12
+    assert contents(clip) == contents(undisturbed)
+    assert read_json(clip.report)["runs"] == runs + 1
+
+
+def _run(root: str, given: str) -> None:
+    torch.set_num_threads(1)
+    add_tiny_profile(Path(given) / "model")
+    make_clip(order_for(Path(root), Path(given)))
+
+
+def test_killed_at_ten_random_moments_it_ends_the_same(whole, given, tmp_path):
+    undisturbed, _, _ = whole
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.dreampose_core.test_studio"])
+    first = context.Process(target=print)  # starts the server, which imports everything once
+    first.start()
+    first.join()
+    start = time.monotonic()
+    calm = context.Process(target=_run, args=(str(tmp_path / "calm"), str(given)))
+    calm.start()
+    calm.join()
+    seconds = time.monotonic() - start
+    rng = random.Random(5)
+    for _ in range(10):
+        process = context.Process(target=_run, args=(str(tmp_path / "wild"), str(given)))
+        process.start()
+        time.sleep(rng.uniform(0.02, 0.5) * seconds)
+        process.kill()
+        process.join()
+    last = context.Process(target=_run, args=(str(tmp_path / "wild"), str(given)))
+    last.start()
+    last.join()
+    assert last.exitcode == 0
+    for root in ("calm", "wild"):
+        assert contents(Library(tmp_path / root).clip("clip")) == contents(undisturbed), root
+
+
+def test_a_second_motion_needs_no_photo_and_no_finetune(whole, given, tmp_path):
+    _, _, first = whole
+    reports = []
+    poses = PoseSequence.load(first.library.clip("clip").poses)
+    PoseSequence(poses.iuv[:4], 12).save(tmp_path / "charts.npz")
+    order = replace(
+        first,
+        photo=None,
+        clip="second",
+        poses=tmp_path / "charts.npz",
+        folder=first.library.job_folder("two"),
+    )
+    clip = make_clip(order, reports.append)
+    assert {report.stage for report in reports} == {"prepare", "render", "write"}
+    assert clip.settings["finetune_steps"] == 3, "as it was tuned"
+    info = probe(clip.video)
+    assert info.frames == 4, "charts from a file end where they end"
+    assert contents(clip)["poses"] == poses.iuv[:4].tobytes()
+    asks = replace(order, clip="third", settings=replace(SETTINGS, finetune_steps=9))
+    with pytest.raises(BadInput, match="finetuned with 3 and 2 steps"):
+        make_clip(asks)
+
+
+def test_a_subject_alone(given, tmp_path):
+    order = order_for(tmp_path, given, clip="", settings=replace(SETTINGS, finetune_steps=1, decoder_steps=0))
+    reports = []
+    make_subject(order, reports.append)
+    assert {report.stage for report in reports} == {"prepare", "finetune"}
+    assert order.library.subject("subject").tuned == ("tiny",)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"photo": None}, "no such subject"),
+        ({"settings": replace(SETTINGS, profile="grand")}, "no profile 'grand'"),
+        ({"poses": None, "settings": replace(SETTINGS, motion="flying")}, "no motion named flying"),
+        ({"poses": Path("gone.npz")}, "no pose file named gone.npz"),
+    ],
+)
+def test_what_cannot_be_made(given, tmp_path, change, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        make_clip(order_for(tmp_path, given, **change))
+    assert Library(tmp_path).subjects() == []
+
+
+def test_a_wrong_pose_file(given, tmp_path):
+    np.savez(tmp_path / "poses.npz", iuv=np.zeros((3, 5, 5, 4), np.uint8), fps=np.float64(12))
+    with pytest.raises(BadInput, match="shape"):
+        make_clip(order_for(tmp_path, given, poses=tmp_path / "poses.npz"))
+
+
+def test_a_photo_without_a_person(given, tmp_path):
+    Image.new("RGB", (300, 400), "grey").save(tmp_path / "wall.png")
+    order = order_for(tmp_path, given, photo=tmp_path / "wall.png")
+    with pytest.raises(BadInput, match="No person was found"):
+        make_clip(order)
+    assert order.library.subjects() == []
+
+
+def test_speeds_are_remembered(whole, given, tmp_path):
+    clip, _, order = whole
+    took = read_json(clip.report)["seconds"]
+    shutil.copyfile(order.library.root / SPEEDS, tmp_path / "speeds-cpu.json")
+    for stage, seconds in expected(order_for(tmp_path, given)).items():
+        assert seconds == pytest.approx(took[stage], rel=0.1, abs=0.05), stage
+    double = order_for(tmp_path, given, settings=replace(SETTINGS, frames=12))
+    assert expected(double)["render"] == pytest.approx(2 * took["render"], rel=0.1)
+    assert expected(order)["prepare"] == expected(order)["finetune"] == 0, "this subject is there already"
+
+
+def test_seconds_left_follow_what_is_measured():
+    left = SecondsLeft({"prepare": 5.0, "finetune": 10.0, "render": 20.0})
+    assert left.update(Progress("prepare", 0, 4), 0.0) == pytest.approx(5 + 10 + 20)
+    assert left.update(Progress("prepare", 1, 4), 0.1) == pytest.approx(4.9 + 10 + 20)
+    assert left.update(Progress("finetune", 0, 10), 5.0) == pytest.approx(10 + 20)
+    left.update(Progress("finetune", 0, 10), 9.0)
+    for step in range(1, 10):
+        seconds = left.update(Progress("finetune", step, 10), 9.0 + 2.0 * step)
+    assert seconds == pytest.approx(2.0 + 20 * 2, rel=0.05), (
+        "twice as slow as expected, so will be the rendering"
+    )
+    left.update(Progress("render", 0, 10), 30.0)
+    for step in range(1, 11):
+        seconds = left.update(Progress("render", step, 10), 30.0 + step)
+        if step == 8:
+            assert seconds == pytest.approx(2 * (8 * 1.0 + 3 * 2.0) / 11)
+    assert seconds == 0.0
