@@ -1,0 +1,333 @@
+"""DreamPose Studio's page: its layout, and handlers of a few lines that call dreampose_core.
+
+    python app.py [--share] [--host HOST] [--port PORT] [--profile NAME] [--library DIR]
+
+The page holds no work and no results: it puts jobs in line and reads from disk what became of them, so that a
+reload, a closed tab or a restart loses nothing. What it looks like is in assets/page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import base64
+import functools
+import hashlib
+import importlib.util
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+if os.environ.get("SPACES_ZERO_GPU"):
+    import spaces  # before anything that imports torch
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+if "GRADIO_TEMP_DIR" not in os.environ:  # the default keeps people's photos, for all to read
+    os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="dreampose-")
+    atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+
+import gradio as gr  # noqa: E402
+from gradio.data_classes import ImageData  # noqa: E402
+
+from dreampose_core.desk import GO_NEW, LIFETIME, PARTS, SHARE, Desk, Look  # noqa: E402
+from dreampose_core.jobs.inline import do_job, give_up, take_job  # noqa: E402
+from dreampose_core.photo import MAX_BYTES  # noqa: E402
+from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile  # noqa: E402
+from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
+from pose_tools.body.motion import list_motions  # noqa: E402
+from pose_tools.errors import BadInput  # noqa: E402
+
+ASSETS = Path(__file__).resolve().parent / "assets"
+POLL_SECONDS = 1.0
+GPU_SECONDS = 120  # asked of a ZeroGPU Space for one film
+SECRET = secrets.token_bytes(16)  # makes the addresses of published files unguessable
+TAKES = {"take_video": "Video", "take_beside": "Side by side", "take_gif": "GIF", "take_frames": "Frames"}
+TITLE = '<div class="title"><i>{}</i><h2>{}</h2><span>{}</span></div>'
+MASTHEAD = (
+    '<header class="masthead"><h1>DreamPose <em>Studio</em></h1>'
+    "<p>One photo and one motion become a film of that person moving.</p></header>"
+)
+
+
+class Photo(gr.Image):
+    """An image input that hands over the file as it was uploaded; open_photo says what is wrong with it."""
+
+    is_template = True
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        return payload.path if payload else None
+
+
+class Window:
+    """Copies of a library's files, where Gradio serves files from, under addresses that nobody can guess."""
+
+    def place(self, path: Path) -> Path:
+        stamp = f"{path}{path.stat().st_mtime_ns}".encode()
+        digest = hashlib.blake2b(stamp, key=SECRET, digest_size=20).hexdigest()
+        return Path(os.environ["GRADIO_TEMP_DIR"]) / digest
+
+    def show(self, path: Path, name: str) -> str:
+        folder = self.place(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / name).exists():
+            half = folder / f".{secrets.token_hex(4)}"
+            shutil.copyfile(path, half)
+            os.replace(half, folder / name)
+        return str(folder / name)
+
+    def hide(self, path: Path) -> None:
+        shutil.rmtree(self.place(path), ignore_errors=True)
+
+
+def address(path: Path) -> str:
+    """The address of a file of the project's own, relative so that it holds behind a prefix too."""
+    return f"gradio_api/file={path}"
+
+
+def view(call: str, events: tuple[str, ...] = (), watched: str = "", **properties: object) -> gr.HTML:
+    """An HTML component that shows what a function of page.js makes of its value or its properties.
+
+    events: what its buttons trigger; watched: a function of page.js that minds its value.
+    """
+    listen = f"studio.act(element, trigger, {list(events)})" if events else None
+    if watched:
+        listen = f"studio.{watched}(element, props, watch)"
+    template = f"${{studio.{call}}}"
+    return gr.HTML(html_template=template, js_on_load=listen, apply_default_css=False, **properties)
+
+
+def advanced(profile: Profile) -> list[gr.Slider | gr.Number]:
+    """The inputs of the fold in the order of Service.animate, with the profile's own values."""
+    whole = {"step": 1, "precision": 0, "buttons": []}
+    half = {"step": 0.5, "buttons": []}
+    with gr.Row():
+        frames = gr.Slider(4, 120, profile.frames, label="Frames", **whole)
+        fps = gr.Slider(4, 30, profile.fps, label="Frames a second", **whole)
+        steps = gr.Slider(1, 50, profile.steps, label="Denoising steps", **whole)
+        s1 = gr.Slider(0, 12, profile.s1, label="Photo guidance s1", **half)
+    with gr.Row():
+        s2 = gr.Slider(0, 12, profile.s2, label="Pose guidance s2", **half)
+        tune = gr.Slider(0, 1000, profile.finetune_steps, label="Finetune steps", **whole)
+        decoder = gr.Slider(0, 1000, profile.decoder_steps, label="Decoder steps", **whole)
+        seed = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed")
+    return [frames, fps, steps, s1, s2, seed, tune, decoder]
+
+
+def build(house: House) -> gr.Blocks:
+    """The page of a house. No event takes more than a moment, but for the one that borrows a GPU."""
+    examples = sorted((ASSETS / "examples").glob("*.jpg"))
+    desk = Desk(house, tuple(examples), Window())
+    with gr.Blocks(title="DreamPose Studio", analytics_enabled=False, delete_cache=(3600, LIFETIME)) as page:
+        parts, values, motion, pictures = lay_out(house, examples)
+        wire(page, desk, parts, values, motion, pictures)
+        add_endpoints(desk, parts["photo"], values)
+    return page
+
+
+def lay_out(house: House, examples: list[Path]) -> tuple[dict, list, gr.HTML, gr.HTML]:
+    """Place everything. Returns the parts by their names, the fold's inputs, the motions, the examples."""
+    samples = [{"picture": address(path), "title": path.stem.replace("_", " ")} for path in examples]
+    cards = []
+    for m in list_motions():
+        shown = {"picture": address(m.thumbnail), "still": address(m.poster)}
+        cards.append({"name": m.name, "title": m.title, "about": m.about, **shown})
+    part: dict[str, gr.blocks.Block] = {
+        "visitor": gr.BrowserState(storage_key="dreampose-visitor", secret="dreampose"),  # outlives a restart
+        "job": gr.State(None),  # the job in hand
+        "held": gr.State(None),  # the job whose photo is still in the photo's place
+        "clip": gr.State(None),  # the film on show, if it is the visitor's own
+        "subject": gr.State(None),  # the chosen subject, None for a photo
+        "timer": gr.Timer(POLL_SECONDS, active=False),
+    }
+    gr.HTML(MASTHEAD, elem_id="head", apply_default_css=False)
+    with gr.Column(elem_id="stage", visible=False) as part["stage"]:
+        part["progress"] = view("progress(value)", watched="arrive")
+        part["cancel"] = gr.Button("Cancel", elem_id="cancel", elem_classes="quiet")
+        part["again"] = gr.Button("Try again", elem_id="again", elem_classes="quiet", visible=False)
+    with gr.Column(elem_id="show", visible=False) as part["show"]:
+        part["heading"] = view("heading(value)", watched="arrive")
+        for name in ("film", "alone"):
+            part[name] = gr.Video(elem_id=name, autoplay=True, loop=True, buttons=[], show_label=False)
+        with gr.Row(elem_id="take"):
+            for name, title in TAKES.items():
+                part[name] = gr.DownloadButton(title, elem_classes=["quiet", "take"])
+            part["share"] = gr.Button(SHARE, elem_id="share", elem_classes="quiet")
+        part["link"] = view("link(value)")
+    with gr.Row(elem_id="composer"):
+        with gr.Column(elem_id="photo-side"):
+            gr.HTML(TITLE.format(1, "The photo", "one person, head to feet"), apply_default_css=False)
+            part["photo"] = Photo(
+                elem_id="photo", sources=["upload"], type="filepath", format="png", buttons=[],
+                show_label=False, label="Photo", placeholder="Drop a photo here, or click to choose one",
+            )  # fmt: skip
+            part["photo_note"] = view("note(value)", elem_id="photo-note")
+            pictures = view("examples(list)", ("pick",), list=samples)
+        with gr.Column(elem_id="motion-side"):
+            gr.HTML(TITLE.format(2, "The motion", ""), apply_default_css=False)
+            motion = view("motions(list)", watched="choose", elem_id="motions", value=cards[0]["name"], list=cards)
+            part["go"] = gr.Button(GO_NEW, variant="primary", elem_id="go")
+            part["go_note"] = view("note(value)", elem_id="go-note")
+            with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+                values = advanced(find_profile(house.profile))
+    part["library"] = view("library(value)", ("pick", "remove", "open", "erase"), elem_id="library")
+    return part, values, motion, pictures
+
+
+def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, motion: gr.HTML, pictures: gr.HTML) -> None:
+    """Connect what people press to the desk's handlers."""
+    outputs = [part[name] for name in PARTS]
+    visitor, job, held, clip, subject = (part[n] for n in ("visitor", "job", "held", "clip", "subject"))
+
+    def answer(handler: Callable, *arguments: object) -> dict:
+        """The parts to change; what is gone, such as a film deleted in another tab, is said aside."""
+        try:
+            changes = handler(*arguments)
+        except BadInput as error:
+            gr.Warning(str(error), title="")
+            changes = {"timer": Look(active=False)}
+        return {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
+
+    def on(event: Callable, handler: Callable, *inputs: gr.blocks.Block) -> gr.events.Dependency:
+        quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+        return event(handler, list(inputs), outputs, **quick)
+
+    def plain(handler: Callable) -> Callable:
+        return lambda *arguments: answer(handler, *arguments)
+
+    def which(handler: Callable) -> Callable:
+        """For a button that stands for one of many: its id comes after the visitor's."""
+
+        def handle(browser: str | None, event: gr.EventData, *arguments: object) -> dict:
+            return answer(handler, browser, event.id, *arguments)
+
+        return handle
+
+    def enter(browser: str | None, request: gr.Request) -> dict:
+        return answer(desk.enter, browser, request.query_params.get("clip"))
+
+    on(page.load, enter, visitor)
+    on(part["photo"].upload, plain(desk.take_photo), visitor, part["photo"])
+    on(part["photo"].clear, plain(desk.take_photo), visitor, part["photo"])
+    on(pictures.pick, which(desk.take_example), visitor)
+    on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject)
+    on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
+    on(part["share"].click, plain(desk.toggle_share), visitor, clip)
+    on(part["library"].pick, which(desk.take_subject), visitor)
+    on(part["library"].remove, which(desk.remove_subject), visitor, subject)
+    on(part["library"].open, which(desk.open_clip), visitor)
+    on(part["library"].erase, which(desk.erase_clip), visitor, clip, subject)
+    begun = on(part["go"].click, plain(desk.start), visitor, part["photo"], subject, motion, *values)
+    resumed = on(part["again"].click, plain(desk.again), visitor, job, held, subject)
+    if not desk.house.worker:
+        work = borrow_gpu(desk.house)
+        begun.then(work, api_visibility="private", concurrency_limit=8)
+        resumed.then(work, api_visibility="private", concurrency_limit=8)
+
+
+def borrow_gpu(house: House) -> Callable[[], None]:
+    """For a ZeroGPU Space: do the next waiting job inside a GPU call, while the page polls as ever."""
+    work = spaces.GPU(duration=GPU_SECONDS)(lambda job: do_job(house.root, job))
+
+    def do() -> None:
+        if job := take_job(house.root, house.device):
+            try:
+                work(job)
+            finally:
+                give_up(house.root, job, "The time on the GPU ran out; fewer frames take less.")
+
+    return do
+
+
+def add_endpoints(desk: Desk, photo: Photo, values: list[gr.Slider | gr.Number]) -> None:
+    """What gradio_client calls, and what an MCP server offers as tools."""
+    service = Service(desk.house)
+
+    def result(job: str, visitor: str = "") -> tuple[str, str, str, str]:
+        """The files of a finished film: beside photo and pose, alone, as a GIF, and its frames in a zip.
+
+        Args:
+            job: The id that `animate` returned.
+            visitor: The visitor that `animate` returned.
+        """
+        return desk.files(desk.house.library(visitor).clip(job))
+
+    def motions() -> list[dict]:
+        """The motions there are, each with name, title, a line about it, and its seconds."""
+        told = ("name", "title", "about", "seconds")
+        return [{name: getattr(motion, name) for name in told} for motion in list_motions()]
+
+    with gr.Column(visible=False):
+        name, subject, job, visitor = (gr.Textbox(label=t) for t in ("Motion", "Subject", "Job", "Visitor"))
+        told, listed = gr.JSON(label="Progress"), gr.JSON(label="Motions")
+        files = [gr.Video(label=t) for t in ("Side by side", "Film")]
+        files += [gr.File(label=t) for t in ("GIF", "Frames")]
+    endpoints = (
+        (service.animate, [photo, name, *values, subject, visitor], told),
+        (service.status, [job, visitor], told),
+        (service.cancel, [job, visitor], told),
+        (result, [job, visitor], files),
+        (motions, [], listed),
+    )
+    for function, inputs, outputs in endpoints:
+        gr.Button(visible=False).click(in_words(function), inputs, outputs, api_name=function.__name__)
+
+
+def in_words(function: Callable) -> Callable:
+    """The function, with what is wrong with its input told to the client."""
+
+    @functools.wraps(function)
+    def told(*arguments: object) -> object:
+        try:
+            return function(*arguments)
+        except BadInput as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return told
+
+
+def launch(house: House, **options: object) -> gr.Blocks:
+    """Build the page and serve it. options: as for gradio.Blocks.launch."""
+    folder = ASSETS / "page"
+    style = (folder / "page.css").read_text()
+    for font in ("Regular", "Italic"):
+        data = base64.b64encode((folder / "fonts" / f"EBGaramond-{font}.woff2").read_bytes()).decode()
+        style = style.replace(f"fonts/EBGaramond-{font}.woff2", f"data:font/woff2;base64,{data}")
+    sans = ("-apple-system", "BlinkMacSystemFont", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif")
+    gr.set_static_paths([ASSETS / "motions", ASSETS / "examples"])
+    page = build(house)
+    page.queue(default_concurrency_limit=8)
+    page.launch(
+        theme=gr.themes.Base(font=sans, font_mono=("ui-monospace", "Consolas", "monospace")),
+        css=style,
+        head=f"<script>{(folder / 'page.js').read_text()}</script>",
+        favicon_path=folder / "favicon.svg",
+        max_file_size=MAX_BYTES,
+        run_history=False,
+        footer_links=["api"],
+        ssr_mode=False,
+        mcp_server=importlib.util.find_spec("mcp") is not None,
+        **options,
+    )
+    return page
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python app.py", description="DreamPose Studio, the page.")
+    option = parser.add_argument
+    option("--share", action="store_true", help="open the page to the internet by Gradio's tunnel")
+    option("--host", help="address to listen on; by default only this machine is heard")
+    option("--port", type=int, help="port to listen on; by default the first free one from 7860")
+    option("--profile", default=DEFAULT_PROFILE, choices=sorted(PROFILES), help="the model to use")
+    option("--library", type=Path, default=Path("library"), help="where everything is kept")
+    options = parser.parse_args()
+    near = options.host in (None, "localhost", "127.0.0.1", "::1")
+    public = options.share or "SPACE_ID" in os.environ or not near
+    root = options.library.expanduser().resolve()
+    house = House(root, public, options.profile, best_device(), worker=not ZERO_GPU)
+    launch(house, server_name=options.host, server_port=options.port, share=options.share)
+
+
+if __name__ == "__main__":
+    main()

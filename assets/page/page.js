@@ -1,0 +1,179 @@
+// Turns the values that app.py hands to the page's HTML components into markup. Everything that comes from outside
+// goes through esc(). Nothing here talks to the server: clicks become events of the component they happen in.
+window.studio = (() => {
+  const esc = (text) => String(text ?? "").replace(/[&<>"'`]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+  const ICONS = {
+    close: '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 4l8 8M12 4l-8 8"/></svg>',
+    play: '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6 4.5v7l5.5-3.5z" fill="currentColor"/></svg>',
+    check: '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3.5 8.5l3 3 6-7"/></svg>',
+  };
+
+  // "2 min 5 s" from seconds, in steps a person cares about
+  function duration(seconds) {
+    const whole = Math.max(1, Math.round(seconds < 20 ? seconds : seconds / 5) * (seconds < 20 ? 1 : 5));
+    if (whole < 60) return `${whole} s`;
+    const minutes = Math.floor(whole / 60);
+    const rest = whole % 60;
+    return minutes >= 10 || rest === 0 ? `${Math.round(whole / 60)} min` : `${minutes} min ${rest} s`;
+  }
+
+  // [{name, title, about, picture, still}]
+  function motions(list) {
+    const card = (m) => `
+      <label class="motion" title="${esc(m.about)}">
+        <input type="radio" name="motion" value="${esc(m.name)}">
+        <span class="frame"><picture>
+          <source media="(prefers-reduced-motion: reduce)" srcset="${esc(m.still)}"><img src="${esc(m.picture)}" alt="" draggable="false"></picture></span>
+        <span class="caption">${esc(m.title)}</span>
+      </label>`;
+    return `<div class="motions" style="--columns: ${list.length === 8 ? 4 : 5}" role="radiogroup" aria-label="Motion">${list.map(card).join("")}</div>`;
+  }
+
+  // [{picture, title}]
+  function examples(list) {
+    if (!list.length) return "";
+    const thumb = (e, i) =>
+      `<button type="button" class="example" data-do="pick" data-id="${i}" aria-label="Use example ${i + 1}: ${esc(e.title)}">
+        <img src="${esc(e.picture)}" alt="" draggable="false"></button>`;
+    return `<div class="examples"><span class="hint">Or try one of ours</span>${list.map(thumb).join("")}</div>`;
+  }
+
+  // {kind: "error" | "busy" | "good" | "", text}
+  function note(value) {
+    if (!value || !value.text) return "";
+    return `<p class="note ${esc(value.kind)}" role="${value.kind === "error" ? "alert" : "status"}">${esc(value.text)}</p>`;
+  }
+
+  // the loss over the steps of one stage as a small curve: [[step, loss], ...]
+  function curve(points) {
+    if (points.length < 3) return "";
+    let level = points[0][1];
+    const smooth = points.map(([step, loss]) => [step, (level += 0.25 * (loss - level))]);
+    const steps = points.map((p) => p[0]);
+    const losses = points.map((p) => p[1]);
+    const [x0, x1] = [Math.min(...steps), Math.max(...steps)];
+    const [y0, y1] = [Math.min(...losses), Math.max(...losses)];
+    const place = ([x, y]) =>
+      `${((100 * (x - x0)) / (x1 - x0 || 1)).toFixed(2)},${(36 - (32 * (y - y0)) / (y1 - y0 || 1)).toFixed(2)}`;
+    return `<figure class="loss">
+      <svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label="Training loss over the steps">
+        <polyline class="raw" points="${points.map(place).join(" ")}"/>
+        <polyline class="smooth" points="${smooth.map(place).join(" ")}"/>
+      </svg>
+      <figcaption><span>Loss</span><b>${smooth[smooth.length - 1][1].toPrecision(3)}</b></figcaption></figure>`;
+  }
+
+  function step(stage) {
+    const mark = stage.state === "done" ? ICONS.check : "";
+    const side = { now: stage.total > 1 ? `${stage.step} of ${stage.total}` : "", skipped: "not needed" }[stage.state];
+    return `<li class="${esc(stage.state)}"${stage.state === "now" ? ' aria-current="step"' : ""}>
+      <i>${mark}</i><span>${esc(stage.title)}</span><em>${esc(side)}</em></li>`;
+  }
+
+  // {state, title, ahead, stages: [{name, title, state, step, total}], fraction, seconds_left, losses, preview, photo,
+  //  message, error}
+  function progress(job) {
+    if (!job || !job.state) return "";
+    if (job.state === "failed" || job.state === "cancelled") {
+      const line = job.state === "failed" ? job.error : "Cancelled. Nothing of your library was lost.";
+      return `<section class="ended ${esc(job.state)}" role="${job.state === "failed" ? "alert" : "status"}">
+        <h2>${job.state === "failed" ? "That did not work" : "Stopped"}</h2><p>${esc(line)}</p></section>`;
+    }
+    const now = job.stages.find((s) => s.state === "now");
+    const waiting = job.state === "queued";
+    const head = waiting ? (job.ahead ? "In line" : "Getting ready") : now ? now.title : "Getting ready";
+    const line = waiting && job.ahead
+      ? `${job.ahead} ${job.ahead === 1 ? "film" : "films"} before yours`
+      : job.seconds_left != null && !waiting ? `About ${duration(job.seconds_left)} left` : "Starting the worker";
+    const now_doing = waiting || !job.message || job.message === head ? "" : ` <span>${esc(job.message)}</span>`;
+    const percent = Math.round(100 * (job.fraction || 0));
+    const picture = job.preview || job.photo || document.querySelector("#photo img")?.src;
+    return `<section class="working">
+      <figure class="sample ${job.preview ? "live" : "waiting"}">${picture ? `<img src="${esc(picture)}" alt="Live sample">` : ""}
+        <figcaption>${job.preview ? "Live sample" : "Your photo"}</figcaption></figure>
+      <div class="telling">
+        <p class="eyebrow">${esc(job.title)}</p>
+        <h2 aria-live="polite">${esc(head)}</h2>
+        <p class="left">${esc(line)}${now_doing}</p>
+        <div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="${percent}"
+          aria-label="The whole film"><i style="width: ${percent}%"></i></div>
+        <div class="detail"><ol class="steps">${job.stages.map(step).join("")}</ol>${curve(job.losses)}</div>
+      </div></section>`;
+  }
+
+  // {id, title, detail}
+  function heading(clip) {
+    if (!clip) return "";
+    return `<div class="made"><h2>${esc(clip.title)}</h2><p>${esc(clip.detail)}</p></div>`;
+  }
+
+  function link(token) {
+    if (!token) return "";
+    const address = `${location.origin}${location.pathname}?clip=${encodeURIComponent(token)}`;
+    return `<div class="link"><input readonly value="${esc(address)}" aria-label="Link to this film" onfocus="this.select()">
+      <span>Whoever has this link, and can reach this page, sees this one film and nothing else.</span></div>`;
+  }
+
+  function card(entry, kind, chosen) {
+    const film = kind === "film";
+    const act = film ? "open" : "pick";
+    return `<li class="card ${kind}${chosen ? " chosen" : ""}">
+      <button type="button" class="face" data-do="${act}" data-id="${esc(entry.id)}"
+        aria-label="${film ? "Play" : "Use"} ${esc(entry.title)}"${chosen ? ' aria-pressed="true"' : ""}>
+        <img src="${esc(entry.picture)}" alt="" draggable="false">${film ? `<span class="badge">${ICONS.play}</span>` : ""}
+        <span class="caption"><b>${esc(entry.title)}</b><small>${esc(entry.detail)}</small></span></button>
+      <button type="button" class="away" data-do="${film ? "erase" : "remove"}" data-id="${esc(entry.id)}"
+        data-sure="Delete?" aria-label="Delete ${esc(entry.title)}">${ICONS.close}</button></li>`;
+  }
+
+  // {subjects: [{id, title, detail, picture}], films: [...], chosen}
+  function library(shelf) {
+    if (!shelf || (!shelf.subjects.length && !shelf.films.length)) return "";
+    const row = (title, hint, entries, kind) =>
+      entries.length
+        ? `<div class="row"><header><h3>${title}</h3><p>${hint}</p></header>
+            <ul>${entries.map((e) => card(e, kind, kind === "subject" && e.id === shelf.chosen)).join("")}</ul></div>`
+        : "";
+    return `<section class="library">
+      ${row("Subjects", "Tuned already: choose one, and only the film is made anew.", shelf.subjects, "subject")}
+      ${row("Films", "Choose one to watch or download it again.", shelf.films, "film")}</section>`;
+  }
+
+  // One listener for all buttons of a component. A button with data-sure asks once more before it acts.
+  function act(element, trigger, _events) {
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-do]");
+      if (!button) return;
+      if (button.dataset.sure && !button.classList.contains("sure")) {
+        const before = button.innerHTML;
+        button.classList.add("sure");
+        button.textContent = button.dataset.sure;
+        setTimeout(() => { button.classList.remove("sure"); button.innerHTML = before; }, 3000);
+        return;
+      }
+      trigger(button.dataset.do, { id: button.dataset.id });
+    });
+  }
+
+  // The chosen motion is the value of the component: a click changes it, and a value from the server checks its card.
+  function choose(element, props, watch) {
+    const show = () => element.querySelectorAll("input").forEach((input) => { input.checked = input.value === props.value; });
+    element.addEventListener("change", (event) => { props.value = event.target.value; });
+    watch("value", show);
+    show();
+  }
+
+  // A job that begins, or a film that is shown, is worth looking at: it stands at the top of the page.
+  function arrive(element, props, watch) {
+    const key = () => (props.value ? props.value.id || props.value.job : "");
+    let before = key();
+    watch("value", () => {
+      const now = key();
+      if (now && now !== before) window.scrollTo({ top: 0, behavior: "smooth" });
+      before = now;
+    });
+  }
+
+  return { arrive, motions, examples, note, progress, heading, link, library, act, choose };
+})();

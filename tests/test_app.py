@@ -1,0 +1,237 @@
+"""The served app as a program sees it: named endpoints, files, visitors apart, bad input in plain words."""
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+import app
+from dreampose_core.desk import LIFETIME, Desk
+from dreampose_core.jobs import client as jobs
+from dreampose_core.jobs.inline import do_job, give_up, take_job
+from dreampose_core.library import LOCAL, Library, new_visitor
+from dreampose_core.service import House, Service
+from pose_tools.body.motion import list_motions
+from pose_tools.errors import BadInput
+from pose_tools.video import probe
+
+FEW = {"frames": 6, "fps": 12, "steps": 1, "s1": 1.0, "s2": 1.0, "seed": 3}
+SHORT = {**FEW, "finetune_steps": 1, "decoder_steps": 1}
+MOTION = "hands_on_hips"
+
+
+def connect(url: str) -> Client:
+    return Client(url, verbose=False, analytics_enabled=False)
+
+
+@pytest.fixture(scope="module")
+def local(served):
+    return connect(served.local)
+
+
+@pytest.fixture(scope="module")
+def public(served):
+    return connect(served.public)
+
+
+def animate(client: Client, photo: Path | None, **changes) -> dict:
+    values = {"motion": MOTION, **SHORT, "subject": "", "visitor": "", **changes}
+    return client.predict(photo=photo and handle_file(photo), api_name="/animate", **values)
+
+
+def ended(client: Client, told: dict, seconds: float = 120) -> dict:
+    until = time.monotonic() + seconds
+    while told["state"] in ("queued", "running"):
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.3)
+        told = client.predict(told["job"], told["visitor"], api_name="/status")
+    return told
+
+
+@pytest.fixture(scope="module")
+def film(local, example_photo):
+    """A finished film of a new subject in the local library."""
+    told = ended(local, animate(local, example_photo))
+    assert told["state"] == "done", told["error"]
+    return told
+
+
+def test_the_endpoints_are_named_and_explained(local):
+    endpoints = local.view_api(return_format="dict", print_info=False)
+    assert set(endpoints["named_endpoints"]) == {"/animate", "/status", "/cancel", "/result", "/motions"}
+    assert not endpoints["unnamed_endpoints"], "what the page itself does is no part of the API"
+    for name, info in endpoints["named_endpoints"].items():
+        assert info["description"], name
+        assert all(p["parameter_name"] != f"param_{i}" for i, p in enumerate(info["parameters"])), name
+
+
+def test_the_motions_are_those_of_the_gallery(local):
+    told = local.predict(api_name="/motions")
+    assert [m["name"] for m in told] == [m.name for m in list_motions()]
+    assert all(m["title"] and m["seconds"] > 0 for m in told)
+
+
+def test_a_film_comes_with_its_four_files(local, film):
+    beside, alone, gif, frames = local.predict(film["job"], "", api_name="/result")
+    beside, alone = (v["video"] if isinstance(v, dict) else v for v in (beside, alone))
+    assert probe(alone).frames == 6
+    assert probe(beside).width > 3 * probe(alone).width
+    assert Path(gif).read_bytes()[:4] == b"GIF8"
+    assert len(zipfile.ZipFile(frames).namelist()) == 6
+    assert MOTION in Path(alone).name
+
+
+def test_a_subject_is_used_again_without_a_finetune(served, local, film):
+    told = ended(local, animate(local, None, motion="sway", subject=film["subject"]))
+    assert told["state"] == "done", told["error"]
+    assert told["subject"] == film["subject"]
+    stages = {event.stage for event in jobs.events(Library(served.root), told["job"])}
+    assert "render" in stages and not stages & {"finetune", "decoder"}
+
+
+def test_a_film_is_cancelled(local, example_photo):
+    told = animate(local, example_photo, finetune_steps=1000)
+    local.predict(told["job"], "", api_name="/cancel")
+    assert ended(local, told, 5)["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"photo": None}, "choose a photo"),
+        ({"seed": -1}, "minimum"),
+        ({"frames": 10**6}, "maximum"),
+        ({"subject": "../../etc"}, "no such subject"),
+        ({"subject": "0" * 24}, "no such subject"),
+        ({"motion": "moonwalk"}, "no motion named moonwalk.* catwalk"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_plain_words(local, example_photo, changes, words):
+    with pytest.raises(AppError, match=words):
+        animate(local, **{"photo": example_photo, **changes})
+
+
+def test_a_text_that_says_it_is_a_photo_is_refused(local, tmp_path):
+    (tmp_path / "photo.jpg").write_text("This is no photo at all.")
+    with pytest.raises(AppError, match="not a picture"):
+        animate(local, tmp_path / "photo.jpg")
+
+
+def test_every_visitor_of_a_public_app_is_apart(served, public, example_photo):
+    told = animate(public, example_photo, finetune_steps=1000)
+    assert len(told["visitor"]) >= 24, "nobody guesses it"
+    for visitor in ("", LOCAL, new_visitor(), "../" + told["visitor"], told["visitor"].upper()):
+        for endpoint in ("/status", "/cancel", "/result"):
+            with pytest.raises(AppError):
+                public.predict(told["job"], visitor, api_name=endpoint)
+    public.predict(told["job"], told["visitor"], api_name="/cancel")
+    assert ended(public, told, 5)["state"] == "cancelled"
+
+
+def test_nothing_of_the_library_or_the_machine_can_be_fetched(served, local, film):
+    clip = Library(served.root).clip(film["job"])
+    secrets = [clip.video, served.root / "jobs.sqlite3", app.__file__, "/etc/passwd", Path.home() / ".bashrc"]
+    for path in secrets:
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(f"{served.local}gradio_api/file={path}")
+        assert error.value.code in (403, 404), path
+
+
+def test_a_path_that_a_client_types_is_not_read(served, film):
+    """The queue takes raw JSON: a file that nobody uploaded must be refused whatever the client claims."""
+    clip = Library(served.root).clip(film["job"])
+    photo = {"path": str(clip.thumbnail), "meta": {"_type": "gradio.FileData"}}
+    values = [photo, MOTION, *SHORT.values(), "", ""]
+    before = len(jobs.jobs(Library(served.root)))
+    request = urllib.request.Request(
+        f"{served.local}gradio_api/call/animate",
+        json.dumps({"data": values}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        event = json.load(urllib.request.urlopen(request))["event_id"]
+        answer = urllib.request.urlopen(f"{served.local}gradio_api/call/animate/{event}").read().decode()
+        assert "event: error" in answer
+    except urllib.error.HTTPError as error:
+        assert error.code < 500
+    assert len(jobs.jobs(Library(served.root))) == before
+
+
+def test_the_page_keeps_no_history_and_calls_nobody(served):
+    with urllib.request.urlopen(f"{served.local}config") as answer:
+        config = json.load(answer)
+    assert config["run_history"] is False
+    assert not config["analytics_enabled"]
+    assert str(Path.home()) not in json.dumps(config["css"])
+    assert "https://" not in config["css"]
+
+
+# The desk, without a page
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(House(tmp_path / "library", public=True, profile="tiny", worker=False), (), app.Window())
+
+
+def test_a_visitor_is_known_again_and_a_wrong_one_gets_a_new_library(desk):
+    first = desk.enter(None, None)["visitor"]
+    assert desk.enter(first, None)["visitor"] == first
+    for wrong in (LOCAL, "../up", "", "x" * 99):
+        assert desk.enter(wrong, None)["visitor"] not in (wrong, first)
+
+
+def test_who_stays_away_is_forgotten_and_who_comes_back_is_not(desk):
+    gone, here = (desk.enter(None, None)["visitor"] for _ in range(2))
+    for visitor in (gone, here):
+        old = time.time() - LIFETIME - 60
+        os.utime(Library(desk.house.root, visitor).folder, (old, old))
+    Library(desk.house.root, here).touch()
+    desk.enter(here, None)
+    assert not Library(desk.house.root, gone).folder.exists()
+    assert Library(desk.house.root, here).folder.exists()
+
+
+def test_a_wrong_link_is_told(desk):
+    assert "no such link" in desk.enter(None, "x" * 32)["photo_note"]["text"]
+    assert "no such link" in desk.enter(None, "../../x")["photo_note"]["text"]
+
+
+def test_a_job_can_be_done_inside_the_call_and_given_up(served, desk, example_photo):
+    root, library = desk.house.root, desk.house.enter(None)
+    ask = Service(desk.house).animate
+    told = ask(str(example_photo), MOTION, *FEW.values(), 1, 1, "", library.visitor)
+    assert told["state"] == "queued"
+    job = take_job(root, "cpu")
+    assert job.id == told["job"] and take_job(root, "cpu") is None
+    do_job(root, job)
+    give_up(root, job, "The time ran out.")  # too late
+    done = desk.poll(library.visitor, job.id, job.id)
+    assert done["subject"], "the photo in its place is tuned now"
+    assert desk.poll(library.visitor, job.id, None)["subject"] is None, "another photo was taken meanwhile"
+    film = Path(done["film"])
+    assert film.name == f"dreampose-{MOTION}-side-by-side.mp4" and film.is_file()
+
+    ask(None, "sway", *FEW.values(), 1, 1, done["subject"], library.visitor)
+    cut_off = take_job(root, "cpu")
+    give_up(root, cut_off, "The time ran out.")
+    failed = desk.poll(library.visitor, cut_off.id, None)
+    assert failed["progress"]["error"] == "The time ran out."
+
+    desk.erase_clip(library.visitor, done["clip"], done["clip"], None)
+    assert not film.exists(), "what is deleted can be fetched no more"
+
+
+def test_the_desk_raises_plain_sentences_for_what_is_gone(desk):
+    visitor = desk.enter(None, None)["visitor"]
+    asks = (desk.open_clip, desk.take_subject, desk.toggle_share)
+    for ask in (*asks, *(lambda v, job, f=f: f(v, job, None) for f in (desk.poll, desk.stop, desk.again))):
+        with pytest.raises(BadInput, match="There is no such"):
+            ask(visitor, "0" * 24)

@@ -1,0 +1,228 @@
+"""The page as a person sees it: a real browser, the real button, real films.
+
+Most films are those of a tiny model with random weights, which takes seconds; one test makes a film with the
+model that the project ships.
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dreampose_core.profiles import find_profile
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+BROWSERS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
+BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium was found for the browser tests")
+
+LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+FILM = 240.0  # seconds that a film may take on a busy machine
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A browser of its own, on the page."""
+
+    def __init__(self, chromium, url: str, size: dict = LAPTOP, **options) -> None:
+        self.context = chromium.new_context(viewport=size, **options)
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+        self.go(url)
+
+    def go(self, url: str) -> None:
+        with self.page.expect_response(lambda response: "/gradio_api/run/" in response.url):
+            self.page.goto(url)
+        self.page.wait_for_selector(".motion")
+
+    def see(self, selector: str, seconds: float = 15.0):
+        self.page.wait_for_selector(selector, state="visible", timeout=1000 * seconds)
+        return self.page.locator(selector)
+
+    def upload(self, photo: Path) -> None:
+        self.page.locator("#photo input[type=file]").set_input_files(photo)
+
+    def take(self, photo: Path) -> None:
+        self.upload(photo)
+        self.see("#photo img")
+
+    def choose(self, motion: str) -> None:
+        self.page.locator(f".motion:has(input[value={motion}])").click()
+
+    def advanced(self, **numbers: int) -> None:
+        fold = self.page.locator("#advanced > button")
+        if not self.page.get_by_label("Seed").is_visible():
+            fold.click()
+        for label, number in numbers.items():
+            box = self.page.get_by_label(f"number input for {label.replace('_', ' ')}", exact=True)
+            box.fill(str(number))
+            box.press("Tab")
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).inner_text()
+
+
+@pytest.fixture
+def visit(chromium, served):
+    """Opens the page for a new visitor; checks at the end that nothing went wrong in any browser."""
+    visitors = []
+
+    def open_page(url: str = served.public, **options) -> Visitor:
+        visitors.append(Visitor(chromium, url, **options))
+        return visitors[-1]
+
+    yield open_page
+    for visitor in visitors:
+        visitor.context.close()
+        assert not visitor.faults
+        assert all(host.startswith(("127.0.0.1", "localhost")) for host in visitor.hosts), visitor.hosts
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_first_sight_fits_and_tells_what_to_do(visit, size, scheme):
+    visitor = visit(size=size, color_scheme=scheme)
+    page = visitor.page
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    for selector in ("#photo", ".motion >> nth=0", "#go"):
+        box = page.locator(selector).bounding_box()
+        assert box["y"] + box["height"] <= size["height"], f"{selector} is in sight"
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(int(part) for part in paper.strip("rgb()").split(",")[:3])
+    assert brightness > 600 if scheme == "light" else brightness < 150
+    assert page.locator(".motion img").count() >= 8
+    assert page.evaluate("[...document.querySelectorAll('.motion img')].slice(0, 3).every(i => i.naturalWidth > 0)")
+
+
+def test_what_is_wrong_is_said_where_it_is(visit, tmp_path):
+    visitor = visit()
+    visitor.page.click("#go")
+    assert "choose a photo" in visitor.see("#photo-note .error").inner_text()
+
+    (tmp_path / "note.jpg").write_text("This is no photo at all.")
+    visitor.upload(tmp_path / "note.jpg")
+    visitor.see("#photo-note :text('not a picture')")
+
+    Image.new("RGB", (400, 500), "#c0b8a8").save(tmp_path / "wall.png")
+    visitor.take(tmp_path / "wall.png")
+    visitor.page.click("#go")
+    said = visitor.see("#photo-note .error:has-text('person')", FILM).inner_text()
+    assert "Traceback" not in said and said.endswith(".")
+    assert visitor.page.locator("#go").is_enabled()
+
+
+def test_a_film_is_made_taken_away_shared_and_made_again(visit, served, example_photo):
+    visitor = visit()
+    page = visitor.page
+    visitor.take(example_photo)
+    visitor.choose("full_turn")
+    visitor.advanced(Frames=24, Finetune_steps=12)
+    page.click("#go")
+    assert "Full turn" in visitor.see("#stage .eyebrow").inner_text()
+    visitor.see("#film video", FILM)
+    playing = "(v => v.videoWidth > 3 * 96 && !v.paused && v.currentTime > 0)(document.querySelector('#film video'))"
+    page.wait_for_function(playing)
+    assert not page.locator("#stage").is_visible()
+
+    names = {}
+    for button in page.locator(".take").all():
+        with page.expect_download() as download:
+            button.click()
+        names[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
+    assert {Path(name).suffix for name in names} == {".mp4", ".gif", ".zip"} and len(names) == 4
+    assert all(len(data) > 500 for data in names.values())
+
+    # the subject stays, and makes another film with no finetune
+    assert page.locator(".card.subject.chosen").count() == 1
+    page.reload()
+    visitor.see(".card.subject >> nth=0").locator(".face").click()
+    visitor.see("#photo-note .good")
+    visitor.choose("sway")
+    page.click("#go")
+    visitor.see("#stage .eyebrow:has-text('Sway')")
+    page.wait_for_selector(".made h2:has-text('Sway')", timeout=1000 * FILM)
+    assert page.locator(".card.film").count() == 2
+    assert page.locator(".card.subject").count() == 1
+
+    # a second visitor sees nothing of it, unless it is shared on purpose, and then only that
+    second = visit()
+    assert second.page.locator(".card").count() == 0
+    assert not second.page.locator("#show").is_visible()
+    page.click("#share")
+    link = visitor.see(".link input").input_value()
+    second.go(link)
+    assert "Sway" in second.see(".made").inner_text()
+    second.page.wait_for_function("document.querySelector('#film video').videoWidth > 0")
+    assert second.page.locator(".card").count() == 0
+    assert not second.page.locator("#share").is_visible()
+    page.click("#share:has-text('Stop sharing')")
+    visitor.page.wait_for_selector(".link", state="detached")
+    second.go(link)
+    second.see("#photo-note .error:has-text('no such link')")
+
+    # and what is deleted is gone
+    for kind in ("film", "film", "subject"):
+        before = page.locator(f".card.{kind}").count()
+        card = page.locator(f".card.{kind} >> nth=0")
+        card.hover()
+        card.locator(".away").click()
+        card.locator(".away.sure").click()
+        page.wait_for_function(f"document.querySelectorAll('.card.{kind}').length === {before - 1}")
+    assert not page.locator("#show").is_visible()
+
+
+def test_a_film_goes_on_through_a_reload_and_is_cancelled_at_once(visit, example_photo):
+    visitor = visit()
+    page = visitor.page
+    visitor.take(example_photo)
+    visitor.advanced(Frames=120, Denoising_steps=50, Finetune_steps=1, Decoder_steps=1)
+    page.click("#go")
+    visitor.see("#stage .steps .now:has-text('of 120')", FILM)
+    visitor.see("#stage .sample.live", FILM)
+    page.reload()
+    visitor.see("#stage .steps .now:has-text('of 120')", 20)
+    assert not page.locator("#go").is_enabled()
+    visitor.see("#photo img")
+
+    pressed = time.monotonic()
+    page.click("#cancel")
+    visitor.see("#stage .ended.cancelled", 30)
+    assert time.monotonic() - pressed < 10, "at once, but for a busy machine"
+    assert page.locator("#go").is_enabled()
+
+    page.click("#again")
+    visitor.see("#stage .steps .now:has-text('of 120')", FILM)
+    page.click("#cancel")
+    visitor.see("#stage .ended.cancelled", 30)
+    page.reload()
+    visitor.see("#photo")
+    assert not page.locator("#stage").is_visible(), "what was cancelled is not shown again"
+
+
+@pytest.mark.skipif(
+    not (find_profile("mini").folder / "model_index.json").exists(), reason="the model mini is not in this copy"
+)
+def test_the_shipped_model_makes_a_film_of_a_real_photo(visit, served):
+    visitor = visit(served.mini)
+    page = visitor.page
+    page.locator(".example >> nth=0").click()
+    visitor.see("#photo img")
+    visitor.choose("catwalk")
+    visitor.advanced(Frames=4, Denoising_steps=1, Finetune_steps=2, Decoder_steps=1)
+    page.click("#go")
+    visitor.see("#stage .working")
+    visitor.see("#film video", FILM)
+    page.wait_for_function("document.querySelector('#film video').videoWidth > 3 * 256")
