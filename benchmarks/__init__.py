@@ -1,0 +1,1 @@
+"""What is measured, and how. `python -m benchmarks.stages`, `python -m benchmarks.heldout`; figures go to results/."""
