@@ -63,13 +63,20 @@ class Visitor:
         self.page.locator(f".motion:has(input[value={motion}])").click()
 
     def advanced(self, **numbers: int) -> None:
-        fold = self.page.locator("#advanced > button")
+        """Fill in the fold; again where a slider that was still being put up has lost what was typed."""
         if not self.page.get_by_label("Seed").is_visible():
-            fold.click()
-        for label, number in numbers.items():
-            box = self.page.get_by_label(f"number input for {label.replace('_', ' ')}", exact=True)
-            box.fill(str(number))
-            box.press("Tab")
+            self.page.locator("#advanced > button").click()
+        names = {f"number input for {label.replace('_', ' ')}": str(number) for label, number in numbers.items()}
+        boxes = {self.page.get_by_label(name, exact=True): number for name, number in names.items()}
+        for _ in range(20):
+            for box, number in boxes.items():
+                if box.input_value() != number:
+                    box.fill(number)
+                    box.press("Tab")
+            self.page.wait_for_timeout(300)
+            if all(box.input_value() == number for box, number in boxes.items()):
+                return
+        raise AssertionError("the fold does not take the numbers")
 
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()
