@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter1d
 
+from pose_tools.finding import extent
+
 PERSON = 0.88  # of the picture's height, from the hair to the shoes
 HEADROOM = 0.055  # of the picture's height above the hair
 ROOM = 0.9  # of the picture's width that the person may fill at most
@@ -53,12 +55,6 @@ class Frame:
     def move(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 2) of the photo in pixels to points of the framed picture."""
         return (points - (self.left, self.top)) * self.scale
-
-
-def extent(person: np.ndarray, axis: int) -> tuple[int, int]:
-    """First row (axis 1) or column (axis 0) of a bool mask (H, W) that is set, and the one after the last."""
-    found = np.flatnonzero(person.any(axis=axis))
-    return int(found[0]), int(found[-1]) + 1
 
 
 def frame_person(person: np.ndarray, photo_width: int, width: int, height: int) -> Frame:

@@ -12,7 +12,7 @@ import math
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -59,18 +59,23 @@ def probe(path: str | Path) -> VideoInfo:
 
 
 def read_frames(
-    path: str | Path, fps: float | None = None, size: tuple[int, int] | None = None
+    path: str | Path,
+    fps: float | None = None,
+    size: tuple[int, int] | None = None,
+    start: float = 0.0,
+    seconds: float | None = None,
 ) -> Iterator[np.ndarray]:
     """The frames of a video one by one, at its own or another frame rate and (width, height).
 
-    Rotation is applied; with a variable frame rate and no fps the video's nominal rate is kept. BadInput
-    where the file is no video or breaks off before its first frame.
+    start, seconds: the part of it that is read, None to the end. Rotation is applied; with a variable frame rate
+    and no fps the video's nominal rate is kept. BadInput where the file is no video or breaks off before its
+    first frame.
     """
     info = probe(path)
     filters = [f"fps={Fraction(fps or info.fps).limit_denominator(1001)}"]
     if size:
         filters.append(f"scale={size[0]}:{size[1]}:flags=area")
-    with closing(_open(path, ["-vf", ",".join(filters)])) as reader:
+    with closing(_open(path, ["-vf", ",".join(filters)], _part(start, seconds))) as reader:
         width, height = next(reader)["size"]
         count = 0
         for data in reader:
@@ -80,12 +85,34 @@ def read_frames(
         raise BadInput(f"{Path(path).name} has no frame that can be read.")
 
 
-def _open(path: str | Path, output: list[str]) -> Iterator:
+def cut_sound(path: str | Path, out: str | Path, start: float = 0.0, seconds: float | None = None) -> Path | None:
+    """Write the first sound track of a part of a video as .m4a; None where it has none that can be read."""
+    if not probe(path).audio:
+        return None
+    inputs = [*_part(start, seconds), *INPUT, "-i", f"file:{Path(path).resolve()}"]
+    try:
+        with replacing(out) as temporary, tempfile.TemporaryFile() as log:
+            command = _command(inputs, ["-map", "0:a:0", "-vn", "-c:a", "aac"], temporary)
+            status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode
+            _check(status, log, out)
+    except OSError:
+        return None  # a film without sound is better than none
+    return Path(out)
+
+
+def _part(start: float, seconds: float | None) -> list[str]:
+    """ffmpeg's input options for a part of a file."""
+    part = ["-ss", f"{start:.3f}"] if start > 0 else []
+    return part + (["-t", f"{seconds:.3f}"] if seconds is not None else [])
+
+
+def _open(path: str | Path, output: list[str], part: Sequence[str] = ()) -> Iterator:
     """imageio-ffmpeg's reader with plain errors: yields its facts, then the bytes of each frame."""
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"There is no video named {path.name}.")
-    reader = imageio_ffmpeg.read_frames(f"file:{path.resolve()}", input_params=INPUT, output_params=output)
+    options = {"input_params": [*part, *INPUT], "output_params": output}
+    reader = imageio_ffmpeg.read_frames(f"file:{path.resolve()}", **options)
     try:
         yield from reader
     except (OSError, RuntimeError, IndexError, AttributeError) as error:

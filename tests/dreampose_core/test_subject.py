@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from dreampose_core.framing import PERSON, Frame, extent, frame_person
+from dreampose_core.framing import PERSON, Frame, frame_person
 from dreampose_core.subject import Subject, prepare_subject
 from pose_tools.errors import BadInput
+from pose_tools.finding import extent
 from tests.dreampose_core.person import WALL, draw_person
 
 WIDTH, HEIGHT = 256, 320
