@@ -1,4 +1,4 @@
-"""python -m pose_tools: the gallery of motions, motions as pose sequences, and sequences as videos.
+"""python -m pose_tools: poses from videos, the gallery of motions, motions as pose sequences, sequences as videos.
 
 Results go to files and standard output, progress to standard error; exit status 2 and one plain sentence where
 something given cannot be used.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from PIL import Image, ImageOps
 
 from pose_tools.draw import colour_iuv, overlay
 from pose_tools.errors import BadInput
+from pose_tools.estimators.choose import AUTO, NAMES
 from pose_tools.sequence import MAX_FRAMES, PoseSequence
 from pose_tools.video import write_video
 
@@ -38,9 +41,23 @@ def main(arguments: list[str] | None = None) -> int:
     view.add_argument("poses", type=Path, help="an .npz of poses, or a folder of frame_N_densepose.npy")
     view.add_argument("--out", type=Path, required=True, help="the .mp4 to write")
     view.add_argument("--photo", type=Path, help="draw the poses over this picture")
+    extract = commands.add_parser("extract", help="read the poses of a person from a video")
+    extract.add_argument("video", type=Path, help="any video that ffmpeg reads")
+    extract.add_argument("--out", type=Path, required=True, help="the .npz of charts to write")
+    extract.add_argument("--motion-out", type=Path, metavar="FILE", help="the .npz of joint rotations to write (lite)")
+    extract.add_argument("--estimator", choices=NAMES, default=AUTO, help="default auto: the best that is there")
+    extract.add_argument("--fps", type=float, default=12.0, help="poses a second (default 12)")
+    extract.add_argument("--start", type=float, default=0.0, metavar="S", help="second of the video to begin at")
+    extract.add_argument("--end", type=float, metavar="S", help="second of the video to end at")
+    extract.add_argument(
+        "--person", type=_point, metavar="X,Y", help="0 to 1: a point on the person to follow in the first frame"
+    )
+    extract.add_argument("--no-smooth", action="store_true", help="leave the poses as each frame gives them")
+    extract.add_argument("--preview", type=Path, metavar="MP4", help="the poses over the frames, as a video to write")
+    extract.add_argument("--device", default="cpu", help="a torch device, for the DensePose network (default cpu)")
     options = parser.parse_args(arguments)
     try:
-        {"motions": _motions, "view": _view}[options.command](options)
+        {"motions": _motions, "view": _view, "extract": _extract}[options.command](options)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
@@ -90,6 +107,53 @@ def _view(options: argparse.Namespace) -> None:
             yield colour_iuv(iuv) if photo is None else overlay(photo, iuv)
 
     write_video(frames(), out, sequence.fps)
+
+
+def _extract(options: argparse.Namespace) -> None:
+    from pose_tools.extract import Request, extract_poses, write_preview
+
+    out = _target(options.out, ".npz")
+    preview = _target(options.preview, ".mp4") if options.preview else None
+    motion_out = _target(options.motion_out, ".npz") if options.motion_out else None
+    request = Request(
+        options.video,
+        options.fps,
+        options.start,
+        options.end,
+        options.estimator,
+        options.person,
+        not options.no_smooth,
+        options.device,
+    )
+    begun = time.monotonic()
+
+    def report(done: int, total: int | None, _picture: np.ndarray | None) -> None:
+        left = f", {(time.monotonic() - begun) * (total / done - 1):.0f} s left" if done and total else ""
+        line = f"\rreading frame {done} of {total}{left}  " if total else "\rfetching the network's weights"
+        print(line, end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the landmark model's protobuf, of no use to a person
+        extracted = extract_poses(request, report)
+    if motion_out and extracted.motion is None:
+        raise BadInput(f"The estimator {extracted.estimator} gives charts only; take lite for joint rotations.")
+    for line in (extracted.why, *extracted.notes):
+        print(line, file=sys.stderr)
+    if preview:
+        write_preview(extracted, request, preview)
+    if motion_out:
+        replace(extracted.motion, name=motion_out.stem).save(motion_out.parent)
+    extracted.poses.save(out)
+    sequence = extracted.poses
+    print(f"{out}: {len(sequence)} frames of {sequence.width}x{sequence.height}", file=sys.stderr)
+
+
+def _point(text: str) -> tuple[float, float]:
+    """X,Y with both in 0 to 1, as argparse wants it."""
+    x, y = (float(part) for part in text.split(","))
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        raise ValueError(text)
+    return x, y
 
 
 def _open(path: Path) -> np.ndarray:
