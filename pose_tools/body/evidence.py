@@ -4,6 +4,8 @@ The terms: landmarks in the picture, landmarks' depth, usual joint turns, hinge 
 that stick out of the person mask, and mask outline points that no body point is near. Landmarks outside the mask
 count less (turned people's legs are often put there), and so do those a first fit could not reach.
 """
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 import cv2
@@ -44,16 +46,12 @@ class Evidence:
     outline: np.ndarray   # (K, 2) px, points of the mask's edge within the picture
 
     @classmethod
-    def of(cls, landmarks: Landmarks, yaw: float | None = None) -> "Evidence":
-        """From landmarks found in a picture; `yaw` where it is known better than by the landmarks."""
+    def of(cls, landmarks: Landmarks, yaw: float | None = None, factor: float | None = None) -> Evidence:
+        """From landmarks found in a picture; `yaw`, `factor` where they are known better than by the landmarks."""
         index = load_figure().anchor_index
         height, width = landmarks.mask.shape
         world = landmarks.world - landmarks.world[23:25].mean(0)
-        seen = landmarks.visibility > 0.3
-        seen = seen if seen.sum() > 6 else np.ones(33, bool)
-        flat, metric = (a - a[seen].mean(0) for a in (landmarks.points, world[:, :2]))
-        spread = np.sqrt((flat[seen] ** 2).sum() / (metric[seen] ** 2).sum())
-        factor = float(np.clip(WORK_SCALE / spread, 0.02, 4.0))
+        factor = factor or working_factor(landmarks)
         size = (max(2, round(width * factor)), max(2, round(height * factor)))
         shrink = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         inside = cv2.resize(landmarks.mask, size, interpolation=shrink) > 0.5
@@ -65,18 +63,31 @@ class Evidence:
         trust *= np.exp(-np.maximum(_sample(outside, points) - 1, 0) / 2)
         for i, share in TRUST.items():
             trust[i] *= share
-        if yaw is None:
-            across = (world[11] - world[12]) + (world[23] - world[24])
-            yaw = float(np.arctan2(across[2], across[0]))
+        yaw = landmarks_yaw(world) if yaw is None else yaw
         lengths = sum(np.linalg.norm(world[a] - world[b]) for a, b in LENGTHS)
         return cls(factor, points[index], trust[index], world[index, 2], float(lengths), yaw, inside, outside, slope,
                    _outline(inside))
 
 
-    def with_legs_swapped(self) -> "Evidence":
+    def with_legs_swapped(self) -> Evidence:
         """The same with left and right knees, ankles, heels and toes exchanged."""
         order = swapped_legs()
         return replace(self, points=self.points[order], trust=self.trust[order], depth=self.depth[order])
+
+
+def working_factor(landmarks: Landmarks) -> float:
+    """Working pixels a picture pixel, from the size that the person has by the landmarks."""
+    seen = landmarks.visibility > 0.3
+    seen = seen if seen.sum() > 6 else np.ones(33, bool)
+    flat, metric = (a - a[seen].mean(0) for a in (landmarks.points, landmarks.world[:, :2]))
+    spread = np.sqrt((flat[seen] ** 2).sum() / (metric[seen] ** 2).sum())
+    return float(np.clip(WORK_SCALE / spread, 0.02, 4.0))
+
+
+def landmarks_yaw(world: np.ndarray) -> float:
+    """Where shoulders and hips of world landmarks (33, 3) face, in radians."""
+    across = (world[11] - world[12]) + (world[23] - world[24])
+    return float(np.arctan2(across[2], across[0]))
 
 
 def swapped_legs() -> np.ndarray:
@@ -100,11 +111,20 @@ def _sample(field, points):
     return cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0].astype(float)
 
 
+@dataclass(frozen=True)
+class Tie:
+    """Draws the unknowns toward x (D,) with stiff (D,), one over the usual distance of each."""
+
+    x: np.ndarray
+    stiff: np.ndarray
+
+
 class BodyProblem:
     """Residuals of the unknowns x (see solve.py) for one picture's evidence."""
 
-    def __init__(self, evidence: Evidence, near=None):
-        """near: a known body (FittedBody) whose build is all but kept and whose pose draws the unknowns."""
+    def __init__(self, evidence: Evidence, near=None, tie: Tie | None = None):
+        """near: a known body (FittedBody) whose build is all but kept and whose pose draws the unknowns; or a tie
+        that says for each unknown where it is drawn and how strongly."""
         self.evidence = evidence
         self.figure = figure = load_figure()
         self.prior = joint_prior()
@@ -116,8 +136,10 @@ class BodyProblem:
         self.depth_scale = self._lengths_of_rest(index) / evidence.lengths
         self.shins = sum(figure.weights[:, figure.bone(f"{b}.{s}")] for b in ("lowerleg01", "foot") for s in "LR")
         self.sample = np.random.default_rng(0).choice(len(figure.template), OUTLINE_VERTICES, replace=False)
-        self.near = near
-        self.tie = None if near is None else self.guess_from(near)[3:]
+        self.tie = tie
+        if near is not None:
+            stiff = np.concatenate([np.zeros(3), 10 / figure.mode_sigma, np.full(3 * self.bones, 1 / 0.35)])
+            self.tie = Tie(self.guess_from(near), stiff)
 
     def _lengths_of_rest(self, index):
         at = self.figure.anchors
@@ -132,10 +154,14 @@ class BodyProblem:
         x = np.zeros(3 + self.modes + 3 * self.bones)
         x[3 + self.modes:] = self.prior.mean.ravel()
         x[0] = np.log(WORK_SCALE)
-        places, _ = self._anchors(x)
-        pixels, _ = project_points(x, places, None)
+        return self.placed(x)
+
+    def placed(self, x):
+        """The unknowns with the body moved across the picture onto the landmarks."""
+        pixels, _ = project_points(x, self._anchors(x)[0], None)
         trust = self.trust[:, None]
-        x[1:3] = (trust * (self.evidence.points - pixels)).sum(0) / trust.sum()
+        x = x.copy()
+        x[1:3] += (trust * (self.evidence.points - pixels)).sum(0) / trust.sum()
         return x
 
     def guess_from(self, start):
@@ -163,7 +189,7 @@ class BodyProblem:
 
     def with_doubt(self, x):
         """The same problem with landmarks trusted less the farther x leaves them (Geman-McClure weights)."""
-        other = BodyProblem(self.evidence, self.near)
+        other = BodyProblem(self.evidence, tie=self.tie)
         pixels, _ = project_points(x, self._anchors(x)[0], None)
         away = np.linalg.norm(pixels - self.evidence.points, axis=1)
         other.trust = self.evidence.trust / (1 + (away / 5) ** 2)
@@ -242,10 +268,7 @@ class BodyProblem:
         build[:, 3:first] = np.diag(0.6 / self.figure.mode_sigma)
         add(shape * 0.6 / self.figure.mode_sigma, build)
         if self.tie is not None:
-            stiff = np.concatenate([10 / self.figure.mode_sigma, np.full(3 * self.bones, 1 / 0.35)])
-            tied = np.zeros((size - 3, size))
-            tied[:, 3:] = np.diag(stiff)
-            add((x[3:] - self.tie) * stiff, tied)
+            add((x - self.tie.x) * self.tie.stiff, np.diag(self.tie.stiff))
         if pairs is not None:
             self._add_outline(x, derive, pairs, rows, columns)
         return np.concatenate(rows), np.concatenate(columns) if derive else None

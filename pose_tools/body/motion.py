@@ -17,6 +17,7 @@ import numpy as np
 
 from pose_tools.body.camera import Camera
 from pose_tools.body.clearance import keep_arms_off
+from pose_tools.body.contacts import leg_length
 from pose_tools.body.figure import (
     BONES,
     Figure,
@@ -28,6 +29,7 @@ from pose_tools.body.figure import (
     yaw_matrix,
 )
 from pose_tools.body.fit import FittedBody
+from pose_tools.body.following import plants, sole_turns, travelled
 from pose_tools.body.footing import SIDES, Stand, plant, root_path, sole_points
 from pose_tools.body.kinematics import FORWARD, about, chain, cover, heading, leg_reach, mix, smooth_step, solve_leg
 from pose_tools.body.raster import draw_iuv
@@ -54,8 +56,10 @@ class Motion:
 
     name: file name without ending; title, about: one line each for a person; rotations (T, B, 3) float32:
     rotation vectors as in Pose; yaw (T,) radians, unwrapped, 0 facing the camera; contacts (T, 2) bool: left,
-    right foot planted (its heel or toe stays); fps: frames a second; loop: ends in the pose it began with.
-    BadInput where shapes or values break this.
+    right foot planted (its heel or toe stays); fps: frames a second; loop: ends in the pose it began with;
+    path (T, 2) float32: where the motion was read from a video, the root's way to the picture's right and the lower
+    foot's height above the ground, both in leg lengths. Such a motion is followed to the letter, while one without
+    a path changes the photo's own pose. BadInput where shapes or values break this.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Motion:
     contacts: np.ndarray
     fps: float
     loop: bool
+    path: np.ndarray | None = None
 
     def __post_init__(self):
         frames = len(self.yaw) if self.yaw.ndim == 1 else 0
@@ -76,6 +81,9 @@ class Motion:
         finite = np.isfinite(self.rotations).all() and np.isfinite(self.yaw).all()
         if self.contacts.dtype != bool or not finite:
             raise BadInput("The motion holds values that are no rotations or contacts.")
+        way = np.zeros((frames, 2)) if self.path is None else self.path
+        if way.shape != (frames, 2) or way.dtype.kind != "f" or not np.isfinite(way).all():
+            raise BadInput("The motion's path does not fit its frames.")
         if not (np.isfinite(self.fps) and 0 < self.fps <= 240):
             raise BadInput("The motion's frame rate must be above 0 and at most 240 frames a second.")
 
@@ -90,6 +98,11 @@ class Motion:
     def steps(self) -> bool:
         """Whether a foot is ever lifted: such a motion takes its heading from the camera, not from the photo."""
         return not self.contacts.all()
+
+    @property
+    def tracked(self) -> bool:
+        """Whether it was read from a video and is to be followed to the letter."""
+        return self.path is not None
 
     @property
     def thumbnail(self) -> Path:
@@ -108,6 +121,8 @@ class Motion:
             "rotations": self.rotations.astype(np.float32), "yaw": self.yaw.astype(np.float32),
             "contacts": self.contacts, "fps": np.float64(self.fps), "facts": np.str_(json.dumps(facts)),
         }
+        if self.path is not None:
+            arrays["path"] = self.path.astype(np.float32)
         return save_arrays(Path(folder) / f"{self.name}.npz", arrays)
 
     @staticmethod
@@ -118,7 +133,7 @@ class Motion:
             raise BadInput(f"There is no motion named {path.stem}.")
         size = MAX_FRAMES * len(BONES) * 3 * 4
         limits = {"rotations": size, "yaw": size, "contacts": size, "fps": 64, "facts": 1 << 16}
-        arrays = load_arrays(path, limits)
+        arrays = load_arrays(path, limits | {"path": MAX_FRAMES * 2 * 4}, optional=("path",))
         try:
             facts = json.loads(str(arrays["facts"]))
             known = facts["name"], facts["title"], facts["about"]
@@ -128,7 +143,8 @@ class Motion:
             raise BadInput(f"{path.name} does not say which motion it holds.") from error
         if bones != BONES:
             raise BadInput(f"{path.name} moves another skeleton.")
-        return Motion(*known, arrays["rotations"], arrays["yaw"], arrays["contacts"], fps, loop)
+        return Motion(*known, arrays["rotations"], arrays["yaw"], arrays["contacts"], fps, loop,
+                      arrays.get("path"))
 
 
 @lru_cache(maxsize=1)
@@ -214,7 +230,9 @@ def _on_body(motion: Motion, body: FittedBody, figure: Figure, shape: np.ndarray
     away = _away(motion)
     local, named = _blend(motion, moved, photo, away)
     yaw = motion.yaw - motion.yaw[0] + photo_yaw
-    if motion.steps:
+    if motion.tracked:
+        yaw = motion.yaw + (1 - away) * _wrap(photo_yaw - motion.yaw[0])
+    elif motion.steps:
         yaw = yaw - away * (photo_yaw - motion.yaw[0])
 
     rotation, joints = chain(figure.parents, rest, moved, motion.yaw, np.zeros((len(motion), 3)))
@@ -222,17 +240,21 @@ def _on_body(motion: Motion, body: FittedBody, figure: Figure, shape: np.ndarray
     points = sole_points(figure, shape)
     bare = np.stack([_sole(joints[:, b], rotation[:, b], points[f]) for f, b in enumerate(feet)], 1)
     path = root_path(bare, motion.contacts)
-    soles = [_sole_turns(motion, f, rotation[:, b], photo_rotation[b], photo_yaw) for f, b in enumerate(feet)]
-    ankles = [joints[:, b] + path for b in feet]
+    if motion.tracked:
+        path = travelled(path, motion.path, leg_length(shape))
+        soles = [sole_turns(rotation[:, b], motion.contacts[:, f], photo_rotation[b], away)
+                 for f, b in enumerate(feet)]
+    else:
+        soles = [_sole_turns(motion, f, rotation[:, b], photo_rotation[b], photo_yaw) for f, b in enumerate(feet)]
     reach = chain(figure.parents, rest, local, yaw, np.zeros((len(motion), 3)))[1][..., 0]
     room = np.stack([reach.min(1) - HAND, reach.max(1) + HAND], 1)
-    offsets = _plants(
-        motion, body, ankles, soles, points, photo_rotation, photo_joints, feet, path, room
+    ankles, offsets = _plants(
+        motion, body, joints, soles, points, photo_rotation, photo_joints, feet, path, room, away
     )
 
     drift = (offsets[0] + offsets[1]) / 2
     own = photo_joints[0] - path[0] - drift[0]
-    kept = np.array([0.0, 0.0, HEIGHT_KEPT]) if motion.steps else np.ones(3)
+    kept = np.array([0.0, 0.0, HEIGHT_KEPT]) if motion.steps or motion.tracked else np.ones(3)
     root = path + drift + own * (1 - away[:, None] * (1 - kept))
     targets = [ankle + offset for ankle, offset in zip(ankles, offsets, strict=True)]
     root, local = _legs(figure, rest, local, yaw, root, targets, soles, away)
@@ -332,8 +354,10 @@ def _wrap(angle: float) -> float:
     return float(np.mod(angle + np.pi, 2 * np.pi) - np.pi)
 
 
-def _plants(motion, body, ankles, soles, points, photo_rotation, photo_joints, feet, path, room):
-    """The offset (T, 3) of either foot that makes it start from the photo, stand still and stay in the picture."""
+def _plants(motion, body, joints, soles, points, photo_rotation, photo_joints, feet, path, room, away):
+    """The track (T, 3) of either ankle, and the offset that makes the foot start from the photo, stand still and
+    stay in the picture. What a tracked motion walks beyond the picture is taken from `path` itself."""
+    ankles = [joints[:, b] + path for b in feet]
     net = np.zeros(3)
     if motion.steps:
         net[1] = np.mean([ankle[-1, 1] - ankle[0, 1] for ankle in ankles])
@@ -343,12 +367,17 @@ def _plants(motion, body, ankles, soles, points, photo_rotation, photo_joints, f
                      for f, b in enumerate(feet)])
     narrow, aside = _into_picture(body.camera, shift[0], path[:, 0], room)
     shift = shift + [aside, 0]
+    if motion.tracked:
+        path[:, 0] *= narrow
+        ankles = [joints[:, b] + path for b in feet]
+        treads = [_sole(ankle, turn, points[f]) for f, (ankle, turn) in enumerate(zip(ankles, soles, strict=True))]
+        return ankles, plants(ankles, treads, motion.contacts, stood, shift, level, away)
     offsets = []
     for f in range(2):
         stand = Stand(stood[f], stood[f] + net if motion.loop else None, shift, narrow, level)
         sole = _sole(ankles[f], soles[f], points[f])
         offsets.append(plant(ankles[f], sole, motion.contacts[:, f], stand))
-    return offsets
+    return ankles, offsets
 
 
 def _into_picture(camera: Camera, start: float, x: np.ndarray, room: np.ndarray) -> tuple[float, float]:

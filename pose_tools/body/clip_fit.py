@@ -1,0 +1,202 @@
+"""Fits one build and a pose for every frame to the sightings of a clip.
+
+First the build, from several good frames; then each frame from the one before; then once more each frame, drawn to
+what its neighbours on both sides say; what is left of trembling is smoothed. Knows nothing of detectors and videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pose_tools.body.camera import Camera
+from pose_tools.body.evidence import BodyProblem, Evidence, Tie, landmarks_yaw
+from pose_tools.body.figure import Pose, load_figure, pose_vertices, rotation_matrices, rotation_vectors, yaw_matrix
+from pose_tools.body.kinematics import heading
+from pose_tools.body.raster import raster
+from pose_tools.body.sides import decide
+from pose_tools.body.sighting import Sighting
+from pose_tools.body.smoothing import smooth_turns, smooth_values, steady_values
+from pose_tools.landmarks import Landmarks
+
+BUILDS = 8           # frames that the build is taken from
+TURN_STEP = 0.35     # radians, usual between frames a twelfth of a second apart
+SCALE_STEP = 0.03    # of log scale
+NEAR_SMOOTH = 0.15   # radians: how far a frame strays from what its neighbours say
+SCALE_SECONDS = 0.7  # people come nearer slowly
+LOST = 0.72          # a fit that overlaps less is tried from scratch
+JUMP = 0.5           # radians by which the landmarks' heading may leave the frame before
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What was fitted to T frames, all on one build.
+
+    turns (T, B, 3, 3): local rotations, the root's without heading; yaw (T,) radians, unwrapped; camera (T, 3):
+    log of px a metre, px x and px y of the root joint in the frame; fit (T,) 0..1: how well the body lies on what
+    was seen.
+    """
+
+    turns: np.ndarray
+    yaw: np.ndarray
+    camera: np.ndarray
+    fit: np.ndarray
+
+
+def fit_clip(
+    sightings: Sequence[Sighting], times: np.ndarray, fps: float, smooth: bool = True,
+    report: Callable[[float], None] = lambda done: None,
+) -> tuple[np.ndarray, Moments]:
+    """The build (S,) and the moments of all sightings; times (T,) are their frames, report gets 0..1."""
+    landmarks = decide(list(sightings), fps)
+    build = common_build(sightings, landmarks)
+    count = len(sightings)
+    states: list[tuple[np.ndarray, float]] = []
+    for k in range(count):
+        before = states[-1] if states else None
+        gap = (times[k] - times[k - 1]) * 12 / fps if k else 1.0
+        states.append(_follow(sightings[k], landmarks[k], build, before, gap))
+        report((k + 1) / count * (0.6 if smooth else 1.0))
+    if smooth:
+        calm = _smoothed(_moments(states, build, sightings, landmarks), fps)
+        for k in range(count):
+            states[k] = _refine(sightings[k], landmarks[k], build, calm, k)
+            report(0.6 + (k + 1) / count * 0.4)
+    moments = _moments(states, build, sightings, landmarks)
+    return build, _smoothed(moments, fps) if smooth else moments
+
+
+def common_build(sightings: Sequence[Sighting], landmarks: Sequence[Landmarks]) -> np.ndarray:
+    """The build (S,) that several good frames, spread over the clip, have in common: their weighted median."""
+    quality = np.array([_quality(each) for each in landmarks])
+    found, worth = [], []
+    for part in np.array_split(np.arange(len(landmarks)), min(BUILDS, len(landmarks))):
+        k = part[quality[part].argmax()]
+        problem = BodyProblem(Evidence.of(landmarks[k], factor=1.0))
+        x = problem.solve(problem.first_guess(), 20)
+        for reach, free in ((12.0, False), (4.0, True), (4.0, True)):
+            x = problem.with_doubt(x).solve(x, 8, reach, free)
+        found.append(problem.unpack(x)[0])
+        worth.append(quality[k] * _overlap(problem.evidence, x, problem) ** 4)
+    found, worth = np.array(found), np.array(worth) + 1e-9
+    order = found.argsort(0)
+    share = np.cumsum(worth[order], 0) / worth.sum()
+    middle = (share >= 0.5).argmax(0)
+    return np.take_along_axis(np.take_along_axis(found, order, 0), middle[None], 0)[0]
+
+
+def _quality(landmarks: Landmarks) -> float:
+    """How much a frame says of the build: landmarks seen, on the mask, and the person facing the camera or away."""
+    evidence = Evidence.of(landmarks, factor=1.0)
+    return float(evidence.trust.mean() * (0.3 + abs(np.cos(landmarks_yaw(landmarks.world)))))
+
+
+def _follow(sighting, landmarks, build, before, gap):
+    """The unknowns x, in the frame's pixels, and yaw of one frame, from those of the frame before."""
+    seen_yaw = landmarks_yaw(landmarks.world)
+    if before is None:
+        return _fresh(sighting, landmarks, build, seen_yaw)[:2]
+    yaw = before[1] if abs(_wrap(seen_yaw - before[1])) < JUMP else before[1] + _wrap(seen_yaw - before[1])
+    evidence = Evidence.of(landmarks, yaw, 1.0)
+    x = _to_window(before[0], sighting)
+    stiff = np.zeros(len(x))
+    stiff[0] = 1 / (SCALE_STEP * np.sqrt(gap))
+    stiff[3 + len(build):] = 1 / (TURN_STEP * np.sqrt(gap))
+    x = BodyProblem(evidence).placed(x)
+    problem = BodyProblem(evidence, tie=Tie(x, stiff))
+    x = problem.solve(x, 6, build=False)
+    for reach in (12.0, 4.0):
+        x = problem.with_doubt(x).solve(x, 4, reach, False)
+    state = _to_frame(x, sighting), yaw
+    overlap = _overlap(evidence, x, problem)
+    if overlap < LOST:
+        fresh = _fresh(sighting, landmarks, build, seen_yaw)
+        if fresh[2] > overlap + 0.03:
+            state = fresh[:2]
+    return _recentred(*state, len(build))
+
+
+def _fresh(sighting, landmarks, build, yaw):
+    """The same without a frame before, and its overlap."""
+    problem = BodyProblem(Evidence.of(landmarks, yaw, 1.0))
+    x = problem.first_guess()
+    x[3:3 + len(build)] = build
+    x = problem.solve(x, 20, build=False)
+    for reach in (12.0, 4.0):
+        x = problem.with_doubt(x).solve(x, 8, reach, False)
+    return *_recentred(_to_frame(x, sighting), yaw, len(build)), _overlap(problem.evidence, x, problem)
+
+
+def _refine(sighting, landmarks, build, calm: Moments, k: int):
+    """Unknowns and yaw of frame k, drawn to the smoothed moments."""
+    vectors = rotation_vectors(calm.turns[k])
+    goal = _to_window(np.concatenate([calm.camera[k], build, vectors.ravel()]), sighting)
+    stiff = np.zeros(len(goal))
+    stiff[0] = 1 / 0.01
+    stiff[3 + len(build):] = 1 / NEAR_SMOOTH
+    evidence = Evidence.of(landmarks, calm.yaw[k], 1.0)
+    problem = BodyProblem(evidence, tie=Tie(goal, stiff))
+    x = problem.with_doubt(goal).solve(goal, 4, 4.0, False)
+    return _recentred(_to_frame(x, sighting), calm.yaw[k], len(build))
+
+
+def _moments(states, build, sightings, landmarks) -> Moments:
+    first = 3 + len(build)
+    turns = rotation_matrices(np.stack([x[first:].reshape(-1, 3) for x, _ in states]))
+    yaw = np.unwrap([yaw for _, yaw in states])
+    fit = []
+    for (x, own), sighting, each in zip(states, sightings, landmarks, strict=True):
+        problem = BodyProblem(Evidence.of(each, own, 1.0))
+        near = _to_window(x, sighting)
+        fit.append(_overlap(problem.evidence, near, problem) / (1 + (problem.error(near) / 12) ** 2))
+    return Moments(turns, yaw, np.stack([x[:3] for x, _ in states]), np.clip(fit, 0, 1))
+
+
+def _smoothed(moments: Moments, fps: float) -> Moments:
+    trust = moments.fit**2
+    camera = moments.camera.copy()
+    camera[:, :1] = steady_values(camera[:, :1], trust, fps, SCALE_SECONDS)
+    metre = np.exp(camera[:, :1])
+    camera[:, 1:] = smooth_values(camera[:, 1:] / metre, trust, fps, 0.006) * metre
+    turns = smooth_turns(moments.turns, trust, fps)
+    yaw = smooth_values(moments.yaw[:, None], trust, fps, 0.06)[:, 0]
+    return Moments(turns, yaw, camera, moments.fit)
+
+
+def _overlap(evidence: Evidence, x: np.ndarray, problem: BodyProblem) -> float:
+    """Intersection over union of the drawn body and the mask."""
+    figure = load_figure()
+    shape, rotations = problem.unpack(x)
+    rows, columns = evidence.inside.shape
+    camera = Camera(float(np.exp(x[0])), float(x[1]), float(x[2]), columns, rows)
+    points = camera.with_depth(pose_vertices(figure, shape, Pose(rotations, evidence.yaw, np.zeros(3))))
+    drawn = np.zeros(rows * columns, bool)
+    drawn[raster(points, figure.faces, columns, rows).pixel] = True
+    mask = evidence.inside.ravel()
+    return float((drawn & mask).sum() / max((drawn | mask).sum(), 1))
+
+
+def _recentred(x: np.ndarray, yaw: float, modes: int) -> tuple[np.ndarray, float]:
+    """The same pose with the trunk's whole turn about +z in its yaw."""
+    root = slice(3 + modes, 6 + modes)
+    world = yaw_matrix(yaw) @ rotation_matrices(x[root])
+    turned = float(heading(world))
+    x = x.copy()
+    x[root] = rotation_vectors((yaw_matrix(-turned) @ world)[None])[0]
+    return x, yaw + _wrap(turned - yaw)
+
+
+def _to_window(x: np.ndarray, sighting: Sighting) -> np.ndarray:
+    scale, cx, cy = sighting.from_frame(np.exp(x[0]), x[1], x[2])
+    return np.concatenate([[np.log(scale), cx, cy], x[3:]])
+
+
+def _to_frame(x: np.ndarray, sighting: Sighting) -> np.ndarray:
+    scale, cx, cy = sighting.to_frame(np.exp(x[0]), x[1], x[2])
+    return np.concatenate([[np.log(scale), cx, cy], x[3:]])
+
+
+def _wrap(angle: float) -> float:
+    return float(np.mod(angle + np.pi, 2 * np.pi) - np.pi)
