@@ -7,6 +7,7 @@ weights the pixels; where a mask is empty the measure is nan.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
@@ -103,3 +104,49 @@ def _window(planes: NDArray) -> NDArray:
     kernel = np.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
     kernel /= kernel.sum()
     return correlate1d(correlate1d(planes, kernel, axis=-3), kernel, axis=-2)
+
+
+def unsteadiness(clip: NDArray, flow: NDArray) -> NDArray[np.float64]:
+    """Mean absolute difference of each frame and the one before, carried along the true motion: (T - 1,), 0 to 1.
+
+    clip (T, H, W, 3); flow (T, H, W, 2): from each pixel to where its point was in the frame before, pixels (x, y),
+    nan where that is not known (so all of the first frame). nan for a frame of which nothing is known. What is left
+    for the true clip itself (its light changes too) is to be taken off by the caller.
+    """
+    frames = _unit(clip).astype(np.float32)
+    height, width = frames.shape[1:3]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    out = []
+    for now, before, moved in zip(frames[1:], frames[:-1], flow[1:], strict=True):
+        known = np.isfinite(moved).all(-1)
+        at = np.where(known[..., None], moved, 0).astype(np.float32)
+        carried = cv2.remap(before, x + at[..., 0], y + at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        difference = np.abs(now - carried).mean(-1)[known]
+        out.append(difference.mean() if known.any() else np.nan)
+    return np.array(out, np.float64)
+
+
+def likeness(clip: NDArray, truth: NDArray, texels: NDArray, cells: NDArray) -> tuple[float, float]:
+    """Errors of colour and of pattern on a surface, 0 to 1, both of its mean look over all frames.
+
+    texels (T, H, W) int: which small place of the surface each pixel shows, -1 for none; cells (N,) int: to which
+    large place each texel belongs. Colour compares the means of the large places, pattern what the small ones have
+    beyond them; both are mean absolute differences, weighted by how often a place is seen. nan where none is.
+    """
+    shown = texels >= 0
+    if not shown.any():
+        return float("nan"), float("nan")
+    place, count = texels[shown], np.bincount(texels[shown], minlength=len(cells))
+    many = np.bincount(cells, count)
+
+    def looks(pictures: NDArray) -> tuple[NDArray, NDArray]:
+        colours = _unit(pictures)[shown]
+        total = np.stack([np.bincount(place, colours[:, c], len(cells)) for c in range(3)], -1)
+        large = np.stack([np.bincount(cells, total[:, c]) for c in range(3)], -1) / np.maximum(many, 1)[:, None]
+        return large, total / np.maximum(count, 1)[:, None] - large[cells]
+
+    (colour, pattern), (true_colour, true_pattern) = looks(clip), looks(truth)
+    return (
+        float(np.average(np.abs(colour - true_colour).mean(-1), weights=many)),
+        float(np.average(np.abs(pattern - true_pattern).mean(-1), weights=count)),
+    )

@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         default=0,
         help="length of continuous motions after the photo; 0: single stances",
     )
+    parser.add_argument(
+        "--traced", action="store_true", help="also what each pixel shows and where it was one frame before"
+    )
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
@@ -41,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         "width": given.width,
         "height": given.height,
         "sequence": given.sequence,
+        "traced": given.traced,
     }
     start, made = time.monotonic(), 0
     pool = None

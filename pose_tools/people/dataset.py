@@ -4,7 +4,8 @@ Arrays of a file (K frames, the first is the photo): ``frames`` uint8 (K,H,W,3);
 person, antialiased; ``iuv`` uint8 (K,H,W,3), charts of the naked body; ``joints`` float32 (K,19,3), pixel x, pixel
 y and depth in metres of the bones' heads; ``rotations`` float32 (K,19,3) axis-angle; ``yaw`` float32 (K,) radians;
 ``shift`` float32 (K,3) metres; ``camera`` float32 (3,) scale px/m, cx, cy; ``motions`` (K,) names; ``background``
-uint8 (H,W,3); ``person`` a JSON string.
+uint8 (H,W,3); ``person`` a JSON string. With ``traced`` also ``kind``, ``piece``, ``place`` and ``flow`` (K,...), what
+each pixel truly shows and where it was one frame before, as in trace.Traced.
 """
 
 import json
@@ -18,6 +19,7 @@ from .backdrops import random_backdrop
 from .person import make_person
 from .render import Frame, encode, random_studio, take
 from .stances import MOTIONS, motion, photo_stance
+from .trace import trace
 
 
 def plan(rng, frames: int, sequence: int) -> list[tuple[str, dict]]:
@@ -37,7 +39,7 @@ def plan(rng, frames: int, sequence: int) -> list[tuple[str, dict]]:
 
 
 def render_subject(
-    seed: int, frames: int, width: int, height: int, sequence: int = 0, samples: int = 2
+    seed: int, frames: int, width: int, height: int, sequence: int = 0, samples: int = 2, traced: bool = False
 ) -> dict[str, np.ndarray]:
     """All arrays of one subject's file (see the module)."""
     person = make_person(seed)
@@ -55,7 +57,7 @@ def render_subject(
     def stack(name):
         return np.stack([getattr(frame, name) for frame in taken])
 
-    return {
+    arrays = {
         "frames": stack("picture"),
         "mask": stack("mask"),
         "iuv": stack("iuv"),
@@ -68,10 +70,15 @@ def render_subject(
         "background": encode(backdrop),
         "person": np.array(json.dumps(person.notes | {"background": place})),
     }
+    if traced:
+        follows = [sequence > 0 and i > 1 and (i - 1) % sequence > 0 for i in range(len(taken))]
+        truth = trace(person, studio, [(frame.rotations, frame.yaw) for frame in taken], follows)
+        arrays |= {name: np.stack([getattr(t, name) for t in truth]) for name in ("kind", "piece", "place", "flow")}
+    return arrays
 
 
 def write_subject(
-    folder: Path, index: int, seed: int, frames: int, width: int, height: int, sequence: int
+    folder: Path, index: int, seed: int, frames: int, width: int, height: int, sequence: int, traced: bool = False
 ) -> bool:
     """Writes subject_NNNNN.npz of ``seed`` + index; False where it is there already."""
     target = folder / f"subject_{index:05d}.npz"
@@ -79,6 +86,7 @@ def write_subject(
         return False
     cv2.setNumThreads(1)
     temporary = folder / f".subject_{index:05d}.{os.getpid()}.npz"
-    np.savez_compressed(temporary, **render_subject(seed + index, frames, width, height, sequence))
+    arrays = render_subject(seed + index, frames, width, height, sequence, traced=traced)
+    np.savez_compressed(temporary, **arrays)
     temporary.rename(target)
     return True

@@ -110,7 +110,7 @@ def _wear_hair(rack: Rack, female: bool, colour: np.ndarray) -> np.ndarray:
     rack.notes["hair"] = {"style": kind, "colour": hex_of(colour)}
     if kind == "bald":
         return np.full(len(a.canon), -1.0)
-    texture = rack.texture(hair_texture(rng, colour))
+    texture = rack.texture(hair_texture(rng, colour), "hair")
     tied = kind in ("tied", "bun", "ponytail")
     shape = "tied" if tied else ("long" if kind in ("bob", "long") else "short")
     cover = hairline(a, shape, float(rng.uniform(-0.012, 0.012)))
@@ -184,7 +184,7 @@ def make_person(seed: int) -> Person:
         "skin": hex_of(skin),
     }
     rack = Rack(anatomy, rest, normals, heads, rng, [], [], np.full(len(rest), -1.0), notes)
-    face = rack.texture(paint_face(rng, skin, hair, female))
+    face = rack.texture(paint_face(rng, skin, hair, female), "face")
     dress(rack, female)
     hair_cover = _wear_hair(rack, female, hair)
     body = _body_surface(rack, face, hair_cover)

@@ -23,8 +23,10 @@ class Rack:
     hidden: np.ndarray
     notes: dict
 
-    def texture(self, texture: Texture) -> int:
+    def texture(self, texture: Texture, kind: str = "cloth") -> int:
+        """The number of a new texture. kind: of kinds.KINDS."""
         self.textures.append(texture)
+        self.notes.setdefault("textures", []).append(kind)
         return len(self.textures) - 1
 
     def hide_body(self, cover: np.ndarray, margin: float = 0.010) -> None:

@@ -60,7 +60,7 @@ def wear_shoes(rack: Rack, kind: str, colour: np.ndarray, sole: np.ndarray, pitc
         if rng.random() < 0.5:
             line(paint, (np.abs(u + 0.06 + (v + 0.77) * 0.8) < 0.008) * (v < -0.74), sole, 0.9)
     line(paint, np.clip((-0.797 - v) / 0.004, 0, 1), sole, 1.0)
-    texture = rack.texture(finish(paint, height, u, v, 0.3 if kind != "sneakers" else 0.12))
+    texture = rack.texture(finish(paint, height, u, v, 0.3 if kind != "sneakers" else 0.12), "shoes")
     faces_uv = np.stack([y, z], -1)[kept][surface.faces]
     weights = a.weights[kept]
     rack.surfaces.append(

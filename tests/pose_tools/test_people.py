@@ -13,6 +13,7 @@ from pose_tools.people import dataset, stances  # noqa: E402
 from pose_tools.people.__main__ import main  # noqa: E402
 from pose_tools.people.anatomy import BONES, PARENTS, load_anatomy  # noqa: E402
 from pose_tools.people.cloth import Skirt  # noqa: E402
+from pose_tools.people.kinds import KINDS, STEPS, UNKNOWN  # noqa: E402
 from pose_tools.people.patterns import random_fabric, smooth_noise  # noqa: E402
 from pose_tools.people.person import make_person  # noqa: E402
 
@@ -180,3 +181,21 @@ def test_sequences_are_consecutive():
     names = [name for name, _ in stances_planned]
     assert names[0].startswith("photo: ") and len(set(names[1:13])) == 1 and len(set(names[13:])) == 1
     assert names[1] != names[13]
+
+
+def test_traced_frames_say_where_each_point_was_before():
+    arrays = dataset.render_subject(53, 5, *SIZE, sequence=4, traced=True)
+    assert all(arrays[name].shape[:3] == (5, SIZE[1], SIZE[0]) for name in ("kind", "piece", "place", "flow"))
+    assert set(np.unique(arrays["kind"])) <= set(range(len(KINDS))) and KINDS.index("face") in arrays["kind"]
+    assert (arrays["flow"][:2] == UNKNOWN).all()  # neither the photo nor a motion's first frame follows another
+    flow = arrays["flow"][2:]
+    known = (flow != UNKNOWN).all(-1)
+    on_person = arrays["kind"][2:] > 0
+    assert (known <= on_person).all() and known.sum() > 0.8 * on_person.sum()
+    # the same piece of the same cloth lies where the flow points
+    t, y, x = np.nonzero(known & (arrays["kind"][2:] == KINDS.index("cloth")))
+    moved = flow[t, y, x] / STEPS
+    was = np.floor(np.stack([x, y], -1) + 0.5 + moved).astype(int)
+    before = arrays["place"][t + 1, was[:, 1], was[:, 0]].astype(float)
+    apart = np.linalg.norm(arrays["place"][t + 2, y, x] - before, axis=-1)
+    assert np.median(apart) < 15  # millimetres, at 16 a pixel

@@ -1,0 +1,202 @@
+"""A subject, the poses of a clip, and the truth about it: from rendered people, or from a real video of one person.
+
+A scene has everything that a recipe may use (the photo's subject, its sheet, the carried pictures) and everything it
+is measured by, which no recipe sees.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dreampose_core.carry import Carried, Sheet, carry, make_sheet
+from dreampose_core.framing import frame_person
+from dreampose_core.subject import FINE, LOOK_SIDE, Subject, prepare_subject
+from dreampose_core.training.prepare import true_pose
+from pose_tools.body.figure import Pose, joint_positions, load_figure
+from pose_tools.body.fit import FittedBody, fit_body, fit_joints
+from pose_tools.body.raster import draw_iuv
+from pose_tools.errors import BadInput
+from pose_tools.finding import find_person
+from pose_tools.landmarks import Landmarks, find_landmarks
+from pose_tools.people.kinds import KINDS, STEPS, UNKNOWN
+from pose_tools.sequence import PoseSequence
+from pose_tools.video import probe, read_frames
+
+FPS = 12
+TEXEL_MM, CELL_MM = 12, 96  # of a rendered garment
+TEXEL_LEVELS, CELL_LEVELS = 8, 64  # of a chart's 256, on a real person
+GARMENT_PARTS, HEAD_PARTS = (1, 2, 7, 8, 9, 10, 15, 16, 17, 18), (23, 24)
+LEAST_FACE = 30  # pixels of a face that can be compared
+LANDMARKS_EVERY = 4  # frames between those whose landmarks are compared
+
+
+@dataclass(frozen=True)
+class Truth:
+    """frames (T,H,W,3) uint8; mask (T,H,W) f32; flow (T,H,W,2) f32 and texels, cells as metrics wants them; face
+    (T,H,W) bool."""
+
+    frames: np.ndarray
+    mask: np.ndarray
+    flow: np.ndarray
+    texels: np.ndarray
+    cells: np.ndarray
+    face: np.ndarray
+
+    @cached_property
+    def landmarks(self) -> list[Landmarks | None]:
+        return [find_landmarks(frame) for frame in self.frames[::LANDMARKS_EVERY]]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """seconds: of fitting and cutting out (once), and of carrying (a frame)."""
+
+    name: str
+    subject: Subject
+    sheet: Sheet
+    carried: list[Carried]
+    truth: Truth
+    seconds_once: float
+    seconds_carry: float
+
+    @property
+    def poses(self) -> PoseSequence:
+        return PoseSequence(np.stack([one.iuv for one in self.carried]), fps=FPS)
+
+
+def rendered_scene(path: Path, frames: int | None = None) -> Scene | None:
+    """Of a file that `python -m pose_tools.people --sequence N --traced` wrote; None where nobody is found in the
+    photo. frames: at most so many of each motion. Raises BadInput for a file without the traced arrays."""
+    with np.load(path) as data:
+        people = {key: data[key] for key in data.files}
+    if "flow" not in people:
+        raise BadInput(f"{path.name} has no true correspondences; render it with --traced.")
+    photo = people["frames"][0]
+    started = time.monotonic()
+    found = find_landmarks(photo)
+    if found is None:
+        return None
+    body = fit_body(found)
+    subject = Subject(photo, found.mask, body, draw_iuv(load_figure(), body.shape, body.pose, body.camera))
+    rows = _rows(people, frames)
+    poses = [true_pose(body, people, row) for row in rows]
+    return _scene(path.stem, subject, poses, _rendered_truth(people, rows), started)
+
+
+def _rows(people: dict, frames: int | None) -> np.ndarray:
+    """Rows after the photo, the first `frames` of every motion."""
+    follows = (people["flow"] != UNKNOWN).any((1, 2, 3))
+    since, rows = 0, []
+    for row in range(1, len(follows)):
+        since = since + 1 if follows[row] else 0
+        if frames is None or since < frames:
+            rows.append(row)
+    return np.array(rows)
+
+
+def _rendered_truth(people: dict, rows: np.ndarray) -> Truth:
+    flow = np.where(people["flow"][rows] == UNKNOWN, np.nan, people["flow"][rows] / STEPS).astype(np.float32)
+    cloth = people["kind"][rows] == KINDS.index("cloth")
+    place = people["place"][rows].astype(int)
+    texels, cells = _texels(cloth, people["piece"][rows], place, TEXEL_MM, CELL_MM)
+    mask = people["mask"][rows].astype(np.float32) / 255
+    return Truth(people["frames"][rows], mask, flow, texels, cells, people["kind"][rows] == KINDS.index("face"))
+
+
+def real_scene(path: Path, frames: int, width: int, height: int) -> Scene:
+    """Self-reenactment: the video's first frame is the photo, `frames` later ones (12 a second) are the truth.
+
+    Poses are fitted frame by frame, correspondences are optical flow between the true frames (Kroeger et al. 2016),
+    garment and face the body's charts of trunk, thighs and upper arms, and of the head where it faces the camera.
+    Raises BadInput where nobody can be used.
+    """
+    stride = max(1, round(probe(path).fps / FPS))
+    pictures = [_at_most(f) for f in islice(read_frames(path), 0, (frames + 1) * stride, stride)]
+    found = find_person(pictures[0])
+    if found is None or len(pictures) < 3:
+        raise BadInput(f"{path.name} does not begin with one person from head to feet, or is too short.")
+    frame = frame_person(found[1], pictures[0].shape[1], width * FINE, height * FINE)
+    nobody = np.zeros(found[1].shape, bool)
+    size = width, height
+    truth = np.stack(
+        [cv2.resize(frame.apply(p, nobody), size, interpolation=cv2.INTER_AREA) for p in pictures[1:]]
+    )
+    started = time.monotonic()
+    subject = prepare_subject(pictures[0], width, height)
+    bodies, masks = _bodies(subject.body, truth)
+    poses = [body.pose for body in bodies]
+    charts = np.stack([draw_iuv(load_figure(), b.shape, b.pose, b.camera) for b in bodies])
+    part = charts[..., 0]
+    garment = np.isin(part, GARMENT_PARTS) & (masks > 0.5)
+    texels, cells = _texels(garment, part, charts[..., 1:].astype(int), TEXEL_LEVELS, CELL_LEVELS)
+    frontal = np.array([abs(pose.yaw) < np.pi / 4 for pose in poses])[:, None, None]
+    face = np.isin(part, HEAD_PARTS) & (masks > 0.5) & frontal
+    known = Truth(truth, masks, optical_flow(truth, masks), texels, cells, face)
+    return _scene(path.stem, subject, poses, known, started)
+
+
+def _at_most(picture: np.ndarray) -> np.ndarray:
+    factor = min(1.0, LOOK_SIDE / max(picture.shape[:2]))
+    return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) if factor < 1 else picture
+
+
+def _bodies(body: FittedBody, frames: np.ndarray) -> tuple[list[FittedBody], np.ndarray]:
+    """The subject's body in the pose of each frame, and the frames' person masks; where nobody is found the pose
+    before stays."""
+    figure, out, masks, last = load_figure(), [], [], None
+    for frame in frames:
+        marks = find_landmarks(frame)
+        masks.append(np.zeros(frame.shape[:2], np.float32) if marks is None else marks.mask)
+        if marks is not None:
+            last = fit_body(marks, last)
+            places = joint_positions(figure, last.shape, last.pose)
+            joints = last.camera.with_depth(places)
+            body = fit_joints(body, joints, scale=last.camera.scale, near=replace(last.pose, shift=np.zeros(3)))
+        out.append(body)
+    return out, np.stack(masks)
+
+
+def optical_flow(frames: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """(T,H,W,2) f32 pixels back to the frame before, on the person; nan where there and back do not meet."""
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    height, width = grey[0].shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    out = np.full((*masks.shape, 2), np.nan, np.float32)
+    for t in range(1, len(grey)):
+        back, forth = search.calc(grey[t], grey[t - 1], None), search.calc(grey[t - 1], grey[t], None)
+        met = back + cv2.remap(forth, x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR)
+        known = (np.abs(met).max(-1) < 1) & (masks[t] > 0.5)
+        out[t][known] = back[known]
+    return out
+
+
+def _texels(
+    where: np.ndarray, piece: np.ndarray, place: np.ndarray, texel: int, cell: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """texels and cells, as metrics.likeness wants them, of a surface given by piece (T,H,W) and place (T,H,W,2)."""
+    small, large = (
+        np.concatenate([piece[..., None].astype(int), np.floor_divide(place, size)], -1)[where]
+        for size in (texel, cell)
+    )
+    texels = np.full(where.shape, -1)
+    if not len(small):
+        return texels, np.zeros(0, int)
+    _, first, inverse = np.unique(small, axis=0, return_index=True, return_inverse=True)
+    texels[where] = inverse.ravel()
+    _, cells = np.unique(large[first], axis=0, return_inverse=True)
+    return texels, cells.ravel()
+
+
+def _scene(name: str, subject: Subject, poses: list[Pose], truth: Truth, started: float) -> Scene:
+    sheet = make_sheet(subject.photo, subject.mask, subject.body)
+    ready = time.monotonic()
+    carried = [carry(sheet, pose) for pose in poses]
+    return Scene(
+        name, subject, sheet, carried, truth, ready - started, (time.monotonic() - ready) / max(len(poses), 1)
+    )
