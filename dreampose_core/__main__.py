@@ -21,7 +21,9 @@ COMMANDS = {  # command: (the module with add_arguments(parser) and run(options)
     ),
     "finetune": ("dreampose_core.commands.finetune", "prepare and finetune a subject for later clips"),
     "train": ("dreampose_core.training.mini", "train the embedded model from rendered people and photographs"),
-    "profiles": ("dreampose_core.commands.profiles", "list the model profiles"),
+    "profiles": ("dreampose_core.commands.profiles", "list the model profiles, and whether their weights are there"),
+    "download": ("dreampose_core.commands.download", "fetch the weights of a profile ahead"),
+    "import": ("dreampose_core.commands.import_weights", "take the weights that DreamPose's authors released"),
 }
 
 

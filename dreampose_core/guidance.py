@@ -40,6 +40,11 @@ class Guidance:
             return {FULL: 1.0}
         return guidance_weights(self.s1, self.s2)
 
+    @property
+    def most_conditions(self) -> int:
+        """How many conditions the costliest step computes."""
+        return len(guidance_weights(self.s1, self.s2))
+
 
 def guidance_weights(s1: float, s2: float) -> dict[str, float]:
     """Weights of the conditions by the paper's rule, without those of weight 0."""

@@ -7,13 +7,17 @@ poses, or training.
 
 Three conditions meet in the guidance (see `guidance`). "No photo" is a black picture through both encoders,
 "no pose" is zero pose channels, as in the authors' program. The carried picture was drawn for a pose from the
-photo,
-so it is there only where both are: its channels are zero in both other conditions.
+photo, so it is there only where both are: its channels are zero in both other conditions.
+
+With the defaults of its configuration, PNDM and a guidance all the way, it computes what the authors' pipeline
+computes. What it does better costs nothing: the photo is encoded once for all frames, frames go through the UNet in
+batches that fit the memory, conditions of no weight are not computed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +31,7 @@ from transformers import CLIPVisionModel
 
 from dreampose_core.encoding import byte_tensor, clip_pixels, fast_math, visibility_plane
 from dreampose_core.guidance import FULL, NONE, PHOTO, Guidance, combine
+from dreampose_core.memory import frames_at_once, need, pictures_at_once
 from dreampose_core.modeling import (
     CARRIED_CHANNELS,
     LATENT_CHANNELS,
@@ -40,6 +45,7 @@ from dreampose_core.modeling import (
 )
 from dreampose_core.progress import Progress, Report, silent
 from dreampose_core.refiner import Refiner, charts_tensor
+from dreampose_core.schedulers import make_scheduler
 from pose_tools.sequence import PoseSequence
 
 if TYPE_CHECKING:  # the pipeline reads a carried picture, it needs nothing that makes one
@@ -95,6 +101,7 @@ class DreamPosePipeline(DiffusionPipeline):
         shared_noise: bool = True,
     ):
         super().__init__()
+        self._card: torch.device | None = None
         if unet.config.in_channels not in (unet_channels(False), unet_channels(True)):
             raise ValueError(
                 f"The UNet reads {unet.config.in_channels} channels, DreamPose's 14, or 19 with carried."
@@ -130,7 +137,48 @@ class DreamPosePipeline(DiffusionPipeline):
             name: self.config[name]
             for name in ("start", "strength", "raw_photo", "whole_photo", "shared_noise")
         }
-        return type(self)(**(self.components | parts), **flags)
+        made = type(self)(**(self.components | parts), **flags)
+        made._card = self._card
+        return made
+
+    # where and how it runs
+
+    def batch_for(self, height: int, width: int, guidance: Guidance) -> int:
+        """How many frames of this size go through the UNet together. BadInput where the memory has no room for one."""
+        needed = need(self.unet, self.vae, height, width, guidance.most_conditions)
+        return frames_at_once(needed, self._execution_device, self._card is not None)
+
+    def offload(self, device: torch.device | str) -> DreamPosePipeline:
+        """For small cards: every part waits in the machine's memory, and is on the device only while it works.
+
+        The device then needs room for the largest part alone. A batch costs two moves of the UNet and of the VAE.
+        """
+        self._card = torch.device(device)
+        return self.to("cpu")
+
+    def compile(self, **options: Any) -> DreamPosePipeline:
+        """Compile the UNet and the VAE's decoder (options: as torch.compile's); the first frames then take a minute
+        longer, and so does every other size of a batch."""
+        self.unet.compile(**options)
+        self.vae.decoder.compile(**options)
+        return self
+
+    @property
+    def _execution_device(self) -> torch.device:
+        return self._card or super()._execution_device
+
+    @contextmanager
+    def _at_work(self, part: str) -> Iterator[None]:
+        """The part is on the device meanwhile."""
+        if self._card is None:
+            yield
+            return
+        module = getattr(self, part)
+        module.to(self._card)
+        try:
+            yield
+        finally:
+            module.to("cpu")
 
     # encoders
 
@@ -171,7 +219,8 @@ class DreamPosePipeline(DiffusionPipeline):
 
     def context(self, code: PhotoCode) -> Tensor:
         """The UNet's context tokens (B, tokens, width) of a photo; keeps gradients."""
-        return self.adapter(code.clip.to(self.adapter.dtype), code.adapter_latents.to(self.adapter.dtype))
+        with self._at_work("adapter"):
+            return self.adapter(code.clip.to(self.adapter.dtype), code.adapter_latents.to(self.adapter.dtype))
 
     def predict(
         self, latents: Tensor, timesteps: Tensor, context: Tensor, poses: Tensor, carried: Tensor | None
@@ -229,28 +278,30 @@ class DreamPosePipeline(DiffusionPipeline):
             ),
             FULL: (photo_context, poses, carried),
         }
-        for step, timestep in enumerate(timesteps):
-            weights = guidance.weights(step, len(timesteps))
-            scaled = self.scheduler.scale_model_input(latents, timestep)
-            chosen = [inputs[condition] for condition in weights]
-            predicted = self.predict(
-                scaled.repeat(len(chosen), 1, 1, 1),
-                timestep,
-                torch.cat([context.expand(len(latents), -1, -1) for context, _, _ in chosen]),
-                torch.cat([pose for _, pose, _ in chosen]),
-                torch.cat([picture for _, _, picture in chosen]) if carried is not None else None,
-            )
-            parts = dict(zip(weights, predicted.chunk(len(chosen)), strict=True))
-            latents = self.scheduler.step(combine(parts, weights), timestep, latents, return_dict=False)[0]
-            if callback is not None:
-                callback(step, len(timesteps), latents)
+        with self._at_work("unet"):
+            for step, timestep in enumerate(timesteps):
+                weights = guidance.weights(step, len(timesteps))
+                scaled = self.scheduler.scale_model_input(latents, timestep)
+                chosen = [inputs[condition] for condition in weights]
+                predicted = self.predict(
+                    scaled.repeat(len(chosen), 1, 1, 1),
+                    timestep,
+                    torch.cat([context.expand(len(latents), -1, -1) for context, _, _ in chosen]),
+                    torch.cat([pose for _, pose, _ in chosen]),
+                    torch.cat([picture for _, _, picture in chosen]) if carried is not None else None,
+                )
+                parts = dict(zip(weights, predicted.chunk(len(chosen)), strict=True))
+                latents = self.scheduler.step(combine(parts, weights), timestep, latents, return_dict=False)[0]
+                if callback is not None:
+                    callback(step, len(timesteps), latents)
         return latents
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (B, 4, h, w) -> pictures (B, 3, H, W) in -1…1."""
         latents = latents.to(self.vae.dtype) / self.vae.config.scaling_factor
-        return self.vae.decode(latents, return_dict=False)[0].float().clamp(-1, 1)
+        with self._at_work("vae"):
+            return self.vae.decode(latents, return_dict=False)[0].float().clamp(-1, 1)
 
     @torch.no_grad()
     def refine(self, decoded: Tensor, carried: Sequence[Carried]) -> Tensor:
@@ -263,7 +314,8 @@ class DreamPosePipeline(DiffusionPipeline):
             torch.from_numpy(np.stack([one.alpha for one in carried]))[:, None],
             charts_tensor(np.stack([one.iuv for one in carried])),
         )
-        return self.refiner(*(plane.to(**to) for plane in inputs)).float().clamp(-1, 1)
+        with self._at_work("refiner"):
+            return self.refiner(*(plane.to(**to) for plane in inputs)).float().clamp(-1, 1)
 
     def noise(self, frames: Sequence[int], height: int, width: int, seed: int) -> Tensor:
         """Standard normal noise (B, 4, h, w); depends on the seed and a frame's own index alone."""
@@ -288,8 +340,9 @@ class DreamPosePipeline(DiffusionPipeline):
         s1: float = 1.0,
         s2: float = 1.0,
         guidance_interval: tuple[float, float] = (0.0, 1.0),
+        scheduler: str | None = None,
         seed: int = 0,
-        batch_size: int = 4,
+        batch_size: int | None = None,
         only: Sequence[int] | None = None,
         report: Report = silent,
     ) -> Iterator[tuple[int, np.ndarray]]:
@@ -301,19 +354,28 @@ class DreamPosePipeline(DiffusionPipeline):
         Args:
             photo: uint8 (H, W, 3), of the size of the poses.
             carried: one a pose (any object with len and []), or None: a model that reads them gets zeros.
+            guidance_interval: first and last part of the sampling in which the guidance is on, 0…1.
+            scheduler: one of SCHEDULERS by name, or None for the model's own.
+            batch_size: frames that go through the UNet together; None takes what fits the memory.
             only: the frames to make, for going on where a clip was interrupted; None makes all. The batches
-            stay
-                those of the whole clip.
+                stay those of the whole clip.
             report: called after every call of the UNet, and with a preview after every frame.
 
-        Raises ValueError where sizes do not fit each other or the model.
+        Raises ValueError where sizes do not fit each other or the model, BadInput where the memory is too small.
         """
         self._check(photo, poses, carried)
+        guidance = Guidance(s1, s2, guidance_interval)
+        if scheduler is not None:
+            model = self.with_parts(scheduler=make_scheduler(scheduler, self.scheduler))
+            fixed = {"num_inference_steps": num_inference_steps, "s1": s1, "s2": s2, "seed": seed}
+            rest = {"guidance_interval": guidance_interval, "batch_size": batch_size, "only": only, "report": report}
+            yield from model.frames(photo, poses, carried, **fixed, **rest)
+            return
+        batch_size = batch_size or self.batch_for(*photo.shape[:2], guidance)
         with torch.no_grad(), fast_math(self._execution_device):
             code = self.encode_photo(photo)
             contexts = self.context(code), self.context(self.no_photo(*photo.shape[:2]))
         planes = self.pose_channels(poses).to(code.latents)
-        guidance = Guidance(s1, s2, guidance_interval)
         wanted = set(range(len(poses)) if only is None else only)
         done = len(poses) - len(wanted)
         for first in range(0, len(poses), batch_size):
@@ -334,7 +396,7 @@ class DreamPosePipeline(DiffusionPipeline):
                     guidance,
                     lambda *_, now=now: report(now),
                 )
-                decoded = self.decode(made)
+                decoded = torch.cat([self.decode(part) for part in made.split(self._decoded_at_once(made))])
                 if self.refiner is not None and pictures is not None:
                     decoded = self.refine(decoded, pictures)
             for index, frame in zip(batch, tensor_picture(decoded), strict=True):
@@ -368,15 +430,20 @@ class DreamPosePipeline(DiffusionPipeline):
     # inside
 
     def _vae_latents(self, pictures: Tensor) -> Tensor:
-        posterior = self.vae.encode(pictures.to(self._execution_device, self.vae.dtype)).latent_dist
+        with self._at_work("vae"):
+            posterior = self.vae.encode(pictures.to(self._execution_device, self.vae.dtype)).latent_dist
         return posterior.mode().float() * self.vae.config.scaling_factor
 
     def _clip_tokens(self, photos: np.ndarray) -> Tensor:
         size = self.image_encoder.config.image_size
         pixels = torch.stack([clip_pixels(photo, size, self.config.whole_photo) for photo in photos])
-        return self.image_encoder(
-            pixels.to(self._execution_device, self.image_encoder.dtype)
-        ).last_hidden_state
+        pixels = pixels.to(self._execution_device, self.image_encoder.dtype)
+        with self._at_work("image_encoder"):
+            return self.image_encoder(pixels).last_hidden_state
+
+    def _decoded_at_once(self, latents: Tensor) -> int:
+        height, width = (side * LATENT_STRIDE for side in latents.shape[-2:])
+        return pictures_at_once(need(self.unet, self.vae, height, width, 1), latents.device)
 
     def _timesteps(self, count: int, from_latents: bool) -> Tensor:
         """Sets the scheduler (which also forgets its earlier steps) and gives the timesteps to run."""

@@ -1,9 +1,12 @@
 """The model profiles: which networks, at which size, with which settings when nobody asks for others."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+SD1 = "dreampose-sd1"
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,11 @@ class Profile:
         steps: sampling steps.  s1, s2: guidance by the photo and by the pose (1 = none).
         frames, fps: length and pace of a clip.
         finetune_steps, decoder_steps: steps of the two stages of the subject finetune.
+        scheduler: name of the sampler (see schedulers), or None for the model's own.
+        guidance_interval: first and last part of the sampling in which the guidance is on.
+        precision: kind of device ("cuda", "mps") -> torch's name of the weights' type in sampling; float32 elsewhere.
+        batch: frames rendered together, or None for as many as fit the memory.
+        fetched: whether the weights are not part of the project, and have to be made by `download` or `import`.
     """
 
     name: str
@@ -30,13 +38,40 @@ class Profile:
     fps: float
     finetune_steps: int
     decoder_steps: int
+    scheduler: str | None = None
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    precision: Mapping[str, str] = field(default_factory=dict)
+    batch: int | None = 4
+    fetched: bool = False
+
+    @property
+    def here(self) -> bool:
+        """Whether its weights are on this machine."""
+        return (self.folder / "model_index.json").is_file()
+
+    @property
+    def what_to_do(self) -> str:
+        """One sentence for who chose a profile whose weights are missing."""
+        return (
+            f"The weights of the profile {self.name} are not on this machine: fetch them by `python -m "
+            f"dreampose_core download --profile {self.name}`, take the authors' files by `python -m dreampose_core "
+            f"import`, or use the profile {DEFAULT_PROFILE}."
+        )
 
 
+def cache_folder() -> Path:
+    """Where weights that are not part of the project lie: DREAMPOSE_CACHE, or dreampose-studio in the user's cache."""
+    if own := os.environ.get("DREAMPOSE_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dreampose-studio"
+
+
+DEFAULT_PROFILE = "mini"
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
         Profile(
-            name="mini",
+            name=DEFAULT_PROFILE,
             title="Mini: shipped with the project, runs on a CPU",
             folder=ASSETS / "models" / "mini",
             height=320,
@@ -49,9 +84,26 @@ PROFILES: dict[str, Profile] = {
             finetune_steps=40,
             decoder_steps=20,
         ),
+        Profile(
+            name=SD1,
+            title="DreamPose: the paper's model on Stable Diffusion 1.4, for a GPU",
+            folder=cache_folder() / SD1,
+            height=640,
+            width=512,
+            steps=20,
+            s1=8.0,  # the authors' own values for their released weights, as are s2 and 500 steps
+            s2=3.0,
+            frames=36,
+            fps=12.0,
+            finetune_steps=500,
+            decoder_steps=500,
+            scheduler="unipc",
+            precision={"cuda": "bfloat16", "mps": "float16"},
+            batch=None,
+            fetched=True,
+        ),
     )
 }
-DEFAULT_PROFILE = "mini"
 
 
 def find_profile(name: str) -> Profile:

@@ -1,4 +1,4 @@
-"""`profiles`: the model profiles, with size and settings, one a line."""
+"""`profiles`: the model profiles, with size and settings, one a line, and whether their weights are there."""
 
 from __future__ import annotations
 
@@ -16,5 +16,6 @@ def run(options: argparse.Namespace) -> int:
         defaults = (
             f"{profile.finetune_steps}+{profile.decoder_steps} finetune steps, {profile.steps} steps a frame"
         )
-        print(f"{profile.name}: {profile.title} ({profile.width}x{profile.height} pixels, {defaults})")
+        weights = "ready" if profile.here else f"weights missing, see `download` and `import`: {profile.folder}"
+        print(f"{profile.name}: {profile.title} ({profile.width}x{profile.height} pixels, {defaults}; {weights})")
     return 0

@@ -1,0 +1,135 @@
+"""How much memory sampling needs, said before it starts; and how many frames fit at once.
+
+What a network keeps alive at its worst moment is proportional to its widest plane; UNET_PLANES, DECODER_PLANES
+and ENCODER_PLANES count how many such planes that are, without the matrices of attention, which the kernels in use
+never lay out whole. The tests measure the same on the networks of Stable Diffusion's size. Knows nothing of frames
+or poses.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from torch import nn
+
+from pose_tools.errors import BadInput
+
+UNET_PLANES = 26  # of h x w x the first level's channels, for each row of a batch
+DECODER_PLANES = 6  # of H x W x the first level's channels, for each picture
+ENCODER_PLANES = 5
+SPARE = 1.5  # what convolutions put aside for themselves, copies in another order, gaps
+APART = 400 * 2**20  # what the libraries of a card take at once
+CPU_BATCH = 4  # on a processor more at once is not faster
+MOST = 16  # frames at once; a card is busy with fewer
+_FLOAT32 = 4
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes.
+
+    weights: of the parts that are at work together; frame: for each frame in the UNet; picture: for each picture in
+    the decoder.
+    """
+
+    weights: int
+    frame: int
+    picture: int
+
+    def fits(self, free: int) -> int:
+        """How many frames fit into `free` bytes beside what is loaded already; 0 where not one does."""
+        room = free - APART
+        if room < self.picture:
+            return 0
+        return max(0, min(MOST, room // self.frame))
+
+
+def need(unet: nn.Module, vae: nn.Module, height: int, width: int, conditions: int) -> Need:
+    """What frames of height x width pixels need with these networks; conditions: rows of the UNet for each frame."""
+    cells, pixels = (height // 8) * (width // 8), height * width
+    frame = UNET_PLANES * cells * unet.config.block_out_channels[0] * _size(unet) * conditions
+    picture = DECODER_PLANES * pixels * vae.config.block_out_channels[0] * _size(vae)
+    weights = sum(_bytes(part) for part in (unet, vae))
+    return Need(weights, int(frame * SPARE), int(picture * SPARE))
+
+
+def free_on(device: torch.device) -> int:
+    """Bytes that can still be taken on a device."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return free + kept
+    return psutil.virtual_memory().available
+
+
+def frames_at_once(needed: Need, device: torch.device, offloaded: bool = False) -> int:
+    """How many frames to render together. BadInput where not one fits; on a processor a fixed number."""
+    if device.type != "cuda":
+        return CPU_BATCH
+    free = free_on(device) - (needed.weights if offloaded else 0)
+    most = needed.fits(free)
+    if most == 0:
+        least = max(needed.frame, needed.picture) + APART
+        other = "choose the profile mini" if offloaded else "use --offload, or choose the profile mini"
+        raise BadInput(
+            f"A frame takes {least / 1e9:.1f} GB of the card's memory beside the model and {max(free, 0) / 1e9:.1f} GB "
+            f"are free; close other programs, {other}."
+        )
+    return most
+
+
+def pictures_at_once(needed: Need, device: torch.device) -> int:
+    """How many pictures to decode together; the network that made the latents may still be there."""
+    return max(1, min(MOST, (free_on(device) - APART) // needed.picture)) if device.type == "cuda" else MOST
+
+
+def check_room(folder: Path, precision: torch.dtype, device: torch.device, offload: bool = False) -> None:
+    """BadInput where a model's weights do not fit a device, with what would fit; measured by its files' headers.
+
+    A model that is loaded to a card passes through the machine's own memory part by part.
+    """
+    weights = {part.name: _weights_in(part, precision) for part in folder.iterdir() if part.is_dir()}
+    whole = max(weights.values(), default=0) if offload and device.type == "cuda" else sum(weights.values())
+    free, place = free_on(device), "the card" if device.type == "cuda" else "this machine"
+    if free > whole:
+        return
+    choices = []
+    if precision == torch.float32 and device.type == "cuda" and free > whole // 2:
+        choices.append("half precision")
+    if device.type == "cuda" and not offload and free > max(weights.values(), default=0):
+        choices.append("--offload")
+    choices.append("the profile mini")
+    raise BadInput(
+        f"This model takes {whole / 1e9:.1f} GB of memory and {place} has {free / 1e9:.1f} GB free; "
+        f"close other programs, or use {' or '.join(choices)}."
+    )
+
+
+def _weights_in(folder: Path, precision: torch.dtype) -> int:
+    """Bytes of a part's weights once loaded with this precision."""
+    from safetensors import SafetensorError, safe_open
+
+    count = 0
+    for file in folder.glob("*.safetensors"):
+        try:
+            with safe_open(file, framework="pt") as opened:
+                for name in opened.keys():  # noqa: SIM118 (not a mapping)
+                    size = 1
+                    for side in opened.get_slice(name).get_shape():
+                        size *= side
+                    count += size
+        except (SafetensorError, OSError):
+            count += os.path.getsize(file) // _FLOAT32  # whoever loads it says what is wrong with it
+    return count * precision.itemsize
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(value.numel() * value.element_size() for value in module.state_dict().values())
+
+
+def _size(module: nn.Module) -> int:
+    return next(module.parameters()).element_size()

@@ -1,0 +1,60 @@
+"""The profiles: where weights are looked for, and what is said where they are missing."""
+
+from pathlib import Path
+
+import pytest
+
+from dreampose_core.__main__ import main
+from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, SD1, cache_folder, find_profile
+from dreampose_core.schedulers import SCHEDULERS
+from dreampose_core.settings import AnimateSettings
+from dreampose_core.studio import profile_of
+from pose_tools.errors import BadInput
+from tests.dreampose_core.tiny_base import small_profile
+
+
+def test_what_is_in_a_profile_fits():
+    for profile in PROFILES.values():
+        assert profile.height % 8 == profile.width % 8 == 0
+        assert profile.scheduler is None or profile.scheduler in SCHEDULERS
+    paper = find_profile(SD1)
+    assert (paper.width, paper.height, paper.s1, paper.s2) == (512, 640, 8, 3)
+    with pytest.raises(KeyError, match="There is no profile 'grand'"):
+        find_profile("grand")
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    monkeypatch.delenv("DREAMPOSE_CACHE", raising=False)
+    assert cache_folder() == Path("/somewhere/dreampose-studio")
+    monkeypatch.setenv("DREAMPOSE_CACHE", "~/big")
+    assert cache_folder() == Path.home() / "big"
+    monkeypatch.delenv("DREAMPOSE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "dreampose-studio"
+
+
+def test_the_list_says_which_weights_are_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(PROFILES, SD1, small_profile(tmp_path))
+    assert main(["profiles"]) == 0
+    lines = {line.split(":")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines[DEFAULT_PROFILE].endswith("ready)")
+    assert "weights missing, see `download` and `import`" in lines[SD1] and str(tmp_path) in lines[SD1]
+    (tmp_path / "model_index.json").write_text("{}")
+    assert main(["profiles"]) == 0
+    assert "missing" not in capsys.readouterr().out
+
+
+def test_a_profile_without_weights_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setitem(PROFILES, SD1, small_profile(tmp_path))
+    with pytest.raises(BadInput) as told:
+        profile_of(AnimateSettings(motion="sway", profile=SD1))
+    for words in (f"download --profile {SD1}", "dreampose_core import", "the profile mini"):
+        assert words in str(told.value)
+
+
+def test_download_of_what_needs_none(tmp_path, capsys):
+    assert main(["download", "--profile", "mini"]) == 0
+    assert "are here" in capsys.readouterr().err
+    assert main(["download", "--profile", "grand"]) == 2
+    assert "There is no profile" in capsys.readouterr().err
