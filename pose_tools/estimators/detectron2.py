@@ -16,7 +16,7 @@ import torch
 
 from pose_tools.estimators.densepose.config import CONFIGS, DensePoseConfig
 from pose_tools.estimators.densepose.download import Report
-from pose_tools.estimators.densepose.estimator import MOST, SURE, people_found
+from pose_tools.estimators.densepose.estimator import people_found, worth_telling
 from pose_tools.estimators.densepose.heads import Charts
 from pose_tools.estimators.densepose.model import bgr_input, input_size
 from pose_tools.estimators.densepose.weights import official_weights
@@ -70,7 +70,7 @@ class Detectron2:
             ]
             for frame, answer in zip(part, self.model(inputs), strict=True):
                 people = answer["instances"]
-                people = people[(people.scores >= SURE).nonzero()[:MOST, 0]]
+                people = people[worth_telling(people.pred_boxes.tensor, people.scores)]
                 if not len(people):
                     found.append([])
                     continue

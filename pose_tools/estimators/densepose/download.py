@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 BLOCK = 1 << 18
-TIMEOUT = 30.0  # seconds without a byte
-TRIES = 4  # without a byte more in between
+TIMEOUT = 15.0  # seconds without a byte
+TRIES = 3  # without a byte more in between
 Report = Callable[[int, "int | None"], None]
 
 
@@ -47,7 +47,11 @@ def download(
             if failures == TRIES:
                 raise Refused(str(error)) from error
             time.sleep(pause * failures)
-    os.replace(part, path)
+    try:
+        os.replace(part, path)
+    except FileNotFoundError:
+        if not path.exists():  # where it does, another process fetched the same file and was faster
+            raise
 
 
 def _go_on(url: str, part: Path, have: int, limit: int, report: Report | None, timeout: float) -> None:
@@ -68,14 +72,14 @@ def _go_on(url: str, part: Path, have: int, limit: int, report: Report | None, t
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         raise _Broken(_reason(error)) from error
     with answer:
-        at, total = 0, answer.headers.get("Content-Length")
-        total = int(total) if total and total.isdigit() else None
+        at = 0
         if answer.status == 206:
-            numbers = _numbers(answer.headers.get("Content-Range"))
-            if numbers[:1] != [have]:
+            if _numbers(answer.headers.get("Content-Range"))[:1] != [have]:
                 part.unlink()
                 raise _Broken("the server sent another part of the file")
-            at, total = have, numbers[2] if len(numbers) > 2 else None
+            at = have
+        length = answer.headers.get("Content-Length", "")
+        total = at + int(length) if length.isdigit() else None
         if (total or 0) > limit:
             raise Refused(f"the file is larger than {limit >> 20} MB")
         # the bytes are put in their place rather than appended, so that two processes do not spoil it for each other

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pose_tools.errors import BadInput
-from pose_tools.estimators.densepose.boxes import clip, filled
+from pose_tools.estimators.densepose.boxes import areas, clip, filled
 from pose_tools.estimators.densepose.config import CONFIGS
 from pose_tools.estimators.densepose.convert import charts_in_box, frame_iuv, whole_box
 from pose_tools.estimators.densepose.download import Report
@@ -21,7 +21,7 @@ from pose_tools.estimators.densepose.weights import official_weights, read_weigh
 from pose_tools.estimators.found import Estimator, Found
 
 SURE = 0.5  # confidence from which on a person is told of
-MOST = 20  # people in a frame; bounds memory in a crowd
+MOST = 10  # people in a frame; bounds memory in a crowd
 
 
 def load_densepose(
@@ -74,13 +74,19 @@ class DensePose:
         for i, (frame, size) in enumerate(zip(frames, sizes, strict=True)):
             own = [level[i : i + 1] for level in levels]
             boxes, scores = model.people(own, size)
-            sure = (scores >= SURE).nonzero()[:MOST, 0]
+            sure = worth_telling(boxes, scores)
             if not len(sure):
                 found.append([])
                 continue
             charts = model.roi_heads.charts(model.roi_heads.decoder(own), boxes[sure])
             found.append(people_found(boxes[sure], scores[sure], charts, size, frame.shape[:2]))
         return found
+
+
+def worth_telling(boxes: Tensor, scores: Tensor) -> Tensor:
+    """Indices of the people who are sure enough, the largest boxes if they are very many."""
+    sure = (scores >= SURE).nonzero()[:, 0]
+    return sure[areas(boxes[sure]).argsort(descending=True)[:MOST]]
 
 
 def people_found(

@@ -1,7 +1,7 @@
 """Pickles from strangers: arrays of numbers and plain containers, and nothing is ever run.
 
 A pickle is a program for a small stack machine. The machine of this file knows only the instructions that arrays,
-numbers, text, lists, tuples and dictionaries need. A name in a pickle stays a name here; five of them stand for ways
+numbers, text, lists, tuples and dictionaries need. A name in a pickle stays a name here; a few of them stand for ways
 to make an array, and any other ends the reading.
 """
 
@@ -114,6 +114,7 @@ MAKERS: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "dtype"): _Kind,
     ("collections", "OrderedDict"): lambda: {},
     ("_codecs", "encode"): _bytes,  # bytes in pickles of the old protocols
+    ("__builtin__", "bytes"): lambda: b"",  # and no bytes
 }
 for _core in ("numpy.core", "numpy._core"):  # up to numpy 1, and since
     MAKERS |= {

@@ -72,6 +72,8 @@ def official_weights(
             f"put {config.url} into the folder {folder}, or take the estimator lite."
         ) from error
     except OSError as error:
+        if kept.is_file() and (tensors := read_kept(kept, config)):
+            return tensors  # another process was faster, and took its files away
         raise Unavailable(
             f"The DensePose weights{damaged} cannot be kept in {folder}: {error.strerror or error}; "
             "name another folder in DREAMPOSE_CACHE, or take the estimator lite."
