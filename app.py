@@ -29,15 +29,18 @@ if "GRADIO_TEMP_DIR" not in os.environ:  # the default keeps people's photos, fo
     atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
 import gradio as gr  # noqa: E402
-from gradio.data_classes import ImageData  # noqa: E402
+from gradio.data_classes import FileData, ImageData  # noqa: E402
 
-from dreampose_core.desk import GO_NEW, LIFETIME, PARTS, SHARE, Desk, Look  # noqa: E402
+from dreampose_core.desk import GO_NEW, LIFETIME, SHARE, Desk  # noqa: E402
 from dreampose_core.jobs.inline import do_job, give_up, take_job  # noqa: E402
+from dreampose_core.motion_desk import MOST_FRAMES, READ  # noqa: E402
+from dreampose_core.parts import PARTS, Look  # noqa: E402
 from dreampose_core.photo import MAX_BYTES  # noqa: E402
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile  # noqa: E402
 from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
 from pose_tools.body.motion import list_motions  # noqa: E402
 from pose_tools.errors import BadInput  # noqa: E402
+from pose_tools.extract import MAX_VIDEO_BYTES  # noqa: E402
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 POLL_SECONDS = 1.0
@@ -57,6 +60,15 @@ class Photo(gr.Image):
     is_template = True
 
     def preprocess(self, payload: ImageData | None) -> str | None:
+        return payload.path if payload else None
+
+
+class Footage(gr.File):
+    """A video input that hands over the file as it was uploaded; check_video says what is wrong with it."""
+
+    is_template = True
+
+    def preprocess(self, payload: FileData | None) -> str | None:
         return payload.path if payload else None
 
 
@@ -93,7 +105,7 @@ def view(call: str, events: tuple[str, ...] = (), watched: str = "", **propertie
     """
     listen = f"studio.act(element, trigger, {list(events)})" if events else None
     if watched:
-        listen = f"studio.{watched}(element, props, watch)"
+        listen = f"studio.{watched}(element, props, watch, trigger, {list(events)})"
     template = f"${{studio.{call}}}"
     return gr.HTML(html_template=template, js_on_load=listen, apply_default_css=False, **properties)
 
@@ -103,7 +115,7 @@ def advanced(profile: Profile) -> list[gr.Slider | gr.Number]:
     whole = {"step": 1, "precision": 0, "buttons": []}
     half = {"step": 0.5, "buttons": []}
     with gr.Row():
-        frames = gr.Slider(4, 120, profile.frames, label="Frames", **whole)
+        frames = gr.Slider(4, MOST_FRAMES, profile.frames, label="Frames", **whole)
         fps = gr.Slider(4, 30, profile.fps, label="Frames a second", **whole)
         steps = gr.Slider(1, 50, profile.steps, label="Denoising steps", **whole)
         s1 = gr.Slider(0, 12, profile.s1, label="Photo guidance s1", **half)
@@ -120,14 +132,14 @@ def build(house: House) -> gr.Blocks:
     examples = sorted((ASSETS / "examples").glob("*.jpg"))
     desk = Desk(house, tuple(examples), Window())
     with gr.Blocks(title="DreamPose Studio", analytics_enabled=False, delete_cache=(3600, LIFETIME)) as page:
-        parts, values, motion, pictures = lay_out(house, examples)
-        wire(page, desk, parts, values, motion, pictures)
-        add_endpoints(desk, parts["photo"], values)
+        parts, values, pictures = lay_out(house, examples)
+        wire(page, desk, parts, values, pictures)
+        add_endpoints(desk, parts, values)
     return page
 
 
-def lay_out(house: House, examples: list[Path]) -> tuple[dict, list, gr.HTML, gr.HTML]:
-    """Place everything. Returns the parts by their names, the fold's inputs, the motions, the examples."""
+def lay_out(house: House, examples: list[Path]) -> tuple[dict, list, gr.HTML]:
+    """Place everything. Returns the parts by their names, the fold's inputs, the examples."""
     samples = [{"picture": address(path), "title": path.stem.replace("_", " ")} for path in examples]
     cards = []
     for m in list_motions():
@@ -140,6 +152,9 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, list, gr.HTML, gr
         "clip": gr.State(None),  # the film on show, if it is the visitor's own
         "subject": gr.State(None),  # the chosen subject, None for a photo
         "timer": gr.Timer(POLL_SECONDS, active=False),
+        "own": gr.State(None),  # the chosen motion that was read from a video, None for one of the gallery
+        "fitting": gr.State(None),  # the job that puts it on the photo
+        "fit_timer": gr.Timer(POLL_SECONDS / 2, active=False),
     }
     gr.HTML(MASTHEAD, elem_id="head", apply_default_css=False)
     with gr.Column(elem_id="stage", visible=False) as part["stage"]:
@@ -165,20 +180,55 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, list, gr.HTML, gr
             part["photo_note"] = view("note(value)", elem_id="photo-note")
             pictures = view("examples(list)", ("pick",), list=samples)
         with gr.Column(elem_id="motion-side"):
-            gr.HTML(TITLE.format(2, "The motion", ""), apply_default_css=False)
-            motion = view("motions(list)", watched="choose", elem_id="motions", value=cards[0]["name"], list=cards)
+            part["motion"] = view(
+                "motions(list, own)", ("pick", "drop"), "choose", elem_id="motions",
+                value=cards[0]["name"], list=cards, own=[], source="gallery",
+            )  # fmt: skip
+            lay_out_own(part)
             part["go"] = gr.Button(GO_NEW, variant="primary", elem_id="go")
             part["go_note"] = view("note(value)", elem_id="go-note")
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
                 values = advanced(find_profile(house.profile))
+                part["frames"] = values[0]
     part["library"] = view("library(value)", ("pick", "remove", "open", "erase"), elem_id="library")
-    return part, values, motion, pictures
+    return part, values, pictures
 
 
-def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, motion: gr.HTML, pictures: gr.HTML) -> None:
+def lay_out_own(part: dict[str, gr.blocks.Block]) -> None:
+    """A video of one's own: uploaded, looked at, read, and put on the photo. Shown where the switch stands at it."""
+    tenth = {"minimum": 0, "step": 0.1, "precision": 1, "min_width": 90}
+    with gr.Column(elem_id="own-pane"):
+        with gr.Column(elem_id="drop") as part["drop"]:
+            part["video"] = Footage(elem_id="video", label="A driving video", show_label=False, height=150)
+        with gr.Row(elem_id="reading", visible=False) as part["reading"]:
+            part["frame"] = view("frame(shown)", watched="point", elem_id="frame", shown=None)
+            with gr.Column(elem_id="reading-side"):
+                with gr.Row(elem_id="span"):
+                    part["start"] = gr.Number(0, label="From second", **tenth)
+                    part["end"] = gr.Number(0, label="To second", **tenth)
+                part["read"] = gr.Button(READ, elem_id="read", elem_classes="quiet")
+                part["leave"] = gr.Button("Another video", elem_id="leave", elem_classes="quiet")
+        part["read_note"] = view("note(value)", elem_id="read-note")
+        with gr.Column(elem_id="chosen", visible=False) as part["chosen"]:
+            with gr.Row(elem_id="seen"):
+                part["preview"] = gr.Video(elem_id="preview", autoplay=True, loop=True, buttons=[], show_label=False)
+                with gr.Column(elem_id="seen-side"):
+                    part["about"] = view("about(value)")
+                    part["take_poses"] = gr.DownloadButton("Poses", elem_id="take-poses", elem_classes="quiet")
+            part["fit"] = view("fit(value)", elem_id="fit")
+            with gr.Row(elem_id="hand", visible=False) as part["hand"]:
+                shift = {"minimum": -0.5, "maximum": 0.5, "value": 0.0, "step": 0.01, "min_width": 120}
+                part["scale"] = gr.Slider(0.5, 2.0, 1.0, step=0.01, label="Size", min_width=120)
+                part["shift_x"] = gr.Slider(label="To the side", **shift)
+                part["shift_y"] = gr.Slider(label="Up and down", **shift)
+
+
+def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTML) -> None:
     """Connect what people press to the desk's handlers."""
     outputs = [part[name] for name in PARTS]
     visitor, job, held, clip, subject = (part[n] for n in ("visitor", "job", "held", "clip", "subject"))
+    motions, video, own, fitting = desk.motions, part["video"], part["own"], part["fitting"]
+    hand = [part[n] for n in ("scale", "shift_x", "shift_y")]
 
     def answer(handler: Callable, *arguments: object) -> dict:
         """The parts to change; what is gone, such as a film deleted in another tab, is said aside."""
@@ -187,7 +237,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, motion: gr.HTML,
         except BadInput as error:
             gr.Warning(str(error), title="")
             changes = {"timer": Look(active=False)}
-        return {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
+        shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
+        return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 
     def on(event: Callable, handler: Callable, *inputs: gr.blocks.Block) -> gr.events.Dependency:
         quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
@@ -207,23 +258,38 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, motion: gr.HTML,
     def enter(browser: str | None, request: gr.Request) -> dict:
         return answer(desk.enter, browser, request.query_params.get("clip"))
 
+    def fit_after(event: gr.events.Dependency) -> None:
+        on(event.then, plain(motions.fit), visitor, part["photo"], subject, own)
+
     on(page.load, enter, visitor)
-    on(part["photo"].upload, plain(desk.take_photo), visitor, part["photo"])
-    on(part["photo"].clear, plain(desk.take_photo), visitor, part["photo"])
-    on(pictures.pick, which(desk.take_example), visitor)
-    on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject)
+    fit_after(on(part["photo"].upload, plain(desk.take_photo), visitor, part["photo"]))
+    fit_after(on(part["photo"].clear, plain(desk.take_photo), visitor, part["photo"]))
+    fit_after(on(pictures.pick, which(desk.take_example), visitor))
+    on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject, part["photo"])
     on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
-    on(part["library"].pick, which(desk.take_subject), visitor)
+    fit_after(on(part["library"].pick, which(desk.take_subject), visitor))
     on(part["library"].remove, which(desk.remove_subject), visitor, subject)
     on(part["library"].open, which(desk.open_clip), visitor)
     on(part["library"].erase, which(desk.erase_clip), visitor, clip, subject)
-    begun = on(part["go"].click, plain(desk.start), visitor, part["photo"], subject, motion, *values)
-    resumed = on(part["again"].click, plain(desk.again), visitor, job, held, subject)
+    on(video.upload, plain(motions.take_video), visitor, video)
+    on(part["leave"].click, plain(motions.leave_video), visitor)
+    on(part["start"].change, plain(motions.look_at), visitor, video, part["start"])
+    on(part["motion"].pick, which(motions.choose), visitor, own, part["photo"], subject)
+    on(part["motion"].drop, which(motions.drop), visitor, own)
+    on(part["fit_timer"].tick, plain(motions.poll_fitting), visitor, fitting)
+    for slider in hand:
+        on(slider.input, plain(motions.correct), visitor, fitting, *hand)
+    wanted = [part["start"], part["end"], part["frame"], values[1]]
+    begun = [
+        on(part["read"].click, plain(desk.read), visitor, video, *wanted),
+        on(part["go"].click, plain(desk.start), visitor, part["photo"], subject, part["motion"], *values, *hand),
+        on(part["again"].click, plain(desk.again), visitor, job, held, subject),
+    ]
     if not desk.house.worker:
         work = borrow_gpu(desk.house)
-        begun.then(work, api_visibility="private", concurrency_limit=8)
-        resumed.then(work, api_visibility="private", concurrency_limit=8)
+        for event in begun:
+            event.then(work, api_visibility="private", concurrency_limit=8)
 
 
 def borrow_gpu(house: House) -> Callable[[], None]:
@@ -235,12 +301,12 @@ def borrow_gpu(house: House) -> Callable[[], None]:
             try:
                 work(job)
             finally:
-                give_up(house.root, job, "The time on the GPU ran out; fewer frames take less.")
+                give_up(house.root, job, "The time on the GPU ran out; fewer frames, or a shorter part, take less.")
 
     return do
 
 
-def add_endpoints(desk: Desk, photo: Photo, values: list[gr.Slider | gr.Number]) -> None:
+def add_endpoints(desk: Desk, part: dict, values: list[gr.Slider | gr.Number]) -> None:
     """What gradio_client calls, and what an MCP server offers as tools."""
     service = Service(desk.house)
 
@@ -253,21 +319,36 @@ def add_endpoints(desk: Desk, photo: Photo, values: list[gr.Slider | gr.Number])
         """
         return desk.files(desk.house.library(visitor).clip(job))
 
+    def poses(job: str, visitor: str = "") -> tuple[str, str]:
+        """The files of a motion that was read: a video of the poses over the frames, and the poses as .npz.
+
+        Args:
+            job: The id that `extract` returned.
+            visitor: The visitor that `extract` returned.
+        """
+        return desk.motions.files(desk.house.library(visitor).motion(job))
+
     def motions() -> list[dict]:
-        """The motions there are, each with name, title, a line about it, and its seconds."""
+        """The motions of the gallery, each with name, title, a line about it, and its seconds."""
         told = ("name", "title", "about", "seconds")
         return [{name: getattr(motion, name) for name in told} for motion in list_motions()]
 
     with gr.Column(visible=False):
         name, subject, job, visitor = (gr.Textbox(label=t) for t in ("Motion", "Subject", "Job", "Visitor"))
+        estimator = gr.Textbox("auto", label="Estimator")
+        person = [gr.Number(-1, label=t) for t in ("Person x", "Person y")]
+        shown, archive = gr.Video(label="Preview"), gr.File(label="Poses")
         told, listed = gr.JSON(label="Progress"), gr.JSON(label="Motions")
         files = [gr.Video(label=t) for t in ("Side by side", "Film")]
         files += [gr.File(label=t) for t in ("GIF", "Frames")]
+    hand, span = ([part[n] for n in names] for names in (("scale", "shift_x", "shift_y"), ("start", "end")))
     endpoints = (
-        (service.animate, [photo, name, *values, subject, visitor], told),
+        (service.animate, [part["photo"], name, *values, subject, visitor, *hand], told),
+        (service.extract, [part["video"], *span, values[1], *person, estimator, visitor], told),
         (service.status, [job, visitor], told),
         (service.cancel, [job, visitor], told),
         (result, [job, visitor], files),
+        (poses, [job, visitor], [shown, archive]),
         (motions, [], listed),
     )
     for function, inputs, outputs in endpoints:
@@ -303,7 +384,7 @@ def launch(house: House, **options: object) -> gr.Blocks:
         css=style,
         head=f"<script>{(folder / 'page.js').read_text()}</script>",
         favicon_path=folder / "favicon.svg",
-        max_file_size=MAX_BYTES,
+        max_file_size=max(MAX_BYTES, MAX_VIDEO_BYTES),
         run_history=False,
         footer_links=["api"],
         ssr_mode=False,

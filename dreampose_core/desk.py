@@ -9,52 +9,26 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from dreampose_core.jobs import client
 from dreampose_core.library import ClipEntry, Library, shared_clip
+from dreampose_core.motion_desk import READ, MotionDesk
+from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, Window, note
 from dreampose_core.photo import open_photo
 from dreampose_core.service import House, Service
-from dreampose_core.views import clip_view, progress_view, shelf
+from dreampose_core.views import clip_view, file_name, own_motions, progress_view, shelf
 from pose_tools.errors import BadInput
 
-PARTS = (
-    "visitor job held clip subject timer stage progress cancel again show heading film alone take_video"
-    " take_beside take_gif take_frames share link photo photo_note go go_note library"
-).split()
 LIFETIME = 24 * 3600  # seconds that a visitor's library outlives the last visit, where the app is public
 RECENT = 1800  # seconds for which a finished film is shown again after a reload
 SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp")
 
 GO_NEW, GO_TUNED, GO_BUSY = "Make the film", "Make another film", "Making the film"
+READING = "Reading the poses"
 SHARE, UNSHARE = "Share link", "Stop sharing"
 TUNED = "Tuned already. Pick any motion: only the film is made anew."
 NO_PHOTO = "Please choose a photo first, or take one of the examples."
-
-Parts = dict[str, object]
-
-
-class Look(dict):
-    """Properties of a part: visible, interactive, active, value."""
-
-
-HIDDEN, VISIBLE = Look(visible=False), Look(visible=True)
-
-
-def note(text: object, kind: str = "error") -> dict:
-    """A line that stands under what it is about. kind: error or good."""
-    return {"kind": kind, "text": str(text)}
-
-
-class Window(Protocol):
-    """Where files of a library can be fetched by who knows the address."""
-
-    def show(self, path: Path, name: str) -> str:
-        """Make a file readable under a name, and return what stands for it on the page."""
-
-    def hide(self, path: Path) -> None:
-        """Take a file back that may have been shown."""
-
+NO_MOTION = "Please choose a motion first: one of the gallery, or a video of your own."
 
 @dataclass(frozen=True)
 class Desk:
@@ -67,6 +41,10 @@ class Desk:
     examples: tuple[Path, ...]
     window: Window
 
+    @property
+    def motions(self) -> MotionDesk:
+        return MotionDesk(self.house, self.window)
+
     def enter(self, browser: str | None, token: str | None) -> Parts:
         """Find the visitor's library and what goes on there, or open the film shared under a token."""
         library = self.house.enter(browser)
@@ -74,21 +52,22 @@ class Desk:
             client.sweep(self.house.root, LIFETIME)
             library.touch()
         known = {"visitor": library.visitor if self.house.public else None, "library": shelf(library)}
+        known["motion"] = Look(own=own_motions(library))
         if token:
             try:
                 return known | self._clip(shared_clip(self.house.root, token), own=False)
             except BadInput as error:
                 return known | {"photo_note": note(error)}
-        latest = next(iter(client.jobs(library)), None)
-        old = latest and latest.ended and time.time() - latest.created > RECENT
-        useless = latest and (latest.state == "cancelled" or (latest.state == "failed" and not latest.subject))
-        if not latest or old or useless:
+        latest = next((job for job in client.jobs(library) if job.kind != "align"), None)
+        if not latest or self._is_past(library, latest):
             return known
         if not latest.ended:
             self.house.see_to_worker()
-        known["held"] = latest.id
+        known["held"] = latest.id if latest.kind == "animate" else None
         if latest.subject:
             known["photo"] = self.window.show(library.subject(latest.subject).photo, "photo.png")
+        if latest.kind == "extract":
+            known["motion"] = Look(own=own_motions(library), source="own")
         return known | self._job(library, latest, latest.id)
 
     def take_photo(self, browser: str | None, path: str | None) -> Parts:
@@ -118,21 +97,44 @@ class Desk:
             return self._choose(library, None) | {"photo": None}
         return {"library": shelf(library, chosen)}
 
-    def start(self, browser: str | None, path: str | None, subject: str | None, motion: str, *numbers: float) -> Parts:
-        """Begin a film; numbers: as Service.animate takes them. What is wrong is said where it is."""
+    def start(
+        self, browser: str | None, path: str | None, subject: str | None, motion: str, *numbers: float
+    ) -> Parts:
+        """Begin a film; numbers: as Service.animate takes them, the hand's three last. What is wrong is said where
+        it is."""
         if not subject and not path:
             return {"photo_note": note(NO_PHOTO)}
+        if not motion:
+            return {"go_note": note(NO_MOTION)}
+        fold, hand = numbers[:-3], numbers[-3:]
         try:
-            told = Service(self.house).animate(path, motion, *numbers, subject or "", browser or "")
+            told = Service(self.house).animate(path, motion, *fold, subject or "", browser or "", *hand)
         except BadInput as error:
             return {"go_note": note(error)}
         begun = self.poll(browser, told["job"], told["job"])
         return begun | {"held": told["job"], "photo_note": None, "go_note": None}
 
-    def poll(self, browser: str | None, job: str, held: str | None, chosen: str | None = None) -> Parts:
-        """How a job stands. held: the job whose photo is still in the photo's place; chosen: the subject there."""
+    def read(self, browser: str | None, *wanted: object) -> Parts:
+        """Begin to read the poses of a video; wanted: as MotionDesk.read takes it."""
+        told = self.motions.read(browser, *wanted)
+        if "job" not in told:
+            return told
+        return self.poll(browser, told["job"], None) | {"held": None, "read_note": None}
+
+    def poll(
+        self,
+        browser: str | None,
+        job: str,
+        held: str | None,
+        chosen: str | None = None,
+        photo: str | None = None,
+    ) -> Parts:
+        """How a job stands. held: the job whose photo is still in the photo's place; chosen, photo: the subject or
+        else the file there, onto which a motion is put once it is read."""
         library = self.house.library(browser)
-        return self._job(library, client.status(library, job), held, chosen)
+        now = client.status(library, job)
+        parts = self._job(library, now, held, chosen)
+        return parts | self.motions.fit(browser, photo, chosen, now.motion) if parts.get("own") else parts
 
     def stop(self, browser: str | None, job: str, held: str | None, chosen: str | None = None) -> Parts:
         """Cancel, and wait for the moment that it takes."""
@@ -168,7 +170,7 @@ class Desk:
 
     def files(self, clip: ClipEntry) -> tuple[str, str, str, str]:
         """A clip's film beside photo and pose, alone, as a GIF, and its frames, under names that say so."""
-        name = f"dreampose-{clip.settings['motion']}"
+        name = f"dreampose-{file_name(clip.settings['motion'])}"
         return (
             self.window.show(clip.side_by_side, f"{name}-side-by-side.mp4"),
             self.window.show(clip.video, f"{name}.mp4"),
@@ -188,8 +190,20 @@ class Desk:
             "library": shelf(library, subject),
         }
 
+    def _is_past(self, library: Library, job: client.Status) -> bool:
+        """Whether a job is nothing to be shown to somebody who comes back."""
+        if not job.ended:
+            return False
+        if time.time() - job.created > RECENT or job.state == "cancelled":
+            return True
+        if job.state == "failed":
+            return not job.subject
+        made, kept = (job.motion, library.motions()) if job.kind == "extract" else (job.clip, library.clips())
+        return made not in {entry.id for entry in kept}
+
     def _job(self, library: Library, now: client.Status, held: str | None, chosen: str | None = None) -> Parts:
         """Whatever a job's state asks for; a photo or subject that was taken meanwhile stays."""
+        reading = now.kind == "extract"
         if not now.ended:
             return {
                 "job": now.id,
@@ -198,10 +212,17 @@ class Desk:
                 "progress": progress_view(library, now),
                 "cancel": VISIBLE,
                 "again": HIDDEN,
-                "go": Look(value=GO_BUSY, interactive=False),
+                "go": Look(value=READING if reading else GO_BUSY, interactive=False),
+                "read": Look(value=READING if reading else READ, interactive=False),
                 "timer": Look(active=True),
             }
-        ended = {"job": now.id, "timer": Look(active=False)}
+        ended = {"job": now.id, "timer": Look(active=False), "read": Look(value=READ, interactive=True)}
+        if reading:
+            ended["go"] = Look(value=GO_TUNED if chosen else GO_NEW, interactive=True)
+            if now.state != "cancelled":
+                return ended | self.motions.ended(library, now)
+            told = {"progress": progress_view(library, now), "cancel": HIDDEN, "again": VISIBLE}
+            return ended | {"stage": VISIBLE, "show": HIDDEN} | told
         if held == now.id:
             ended |= self._choose(library, now.subject)
             ended["held"] = held  # a second try is of the same photo

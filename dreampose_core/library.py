@@ -1,7 +1,8 @@
-"""Subjects and clips on disk: one library folder for each visitor, and nothing of one visitor in another's.
+"""Subjects, clips and own motions on disk: a library folder for each visitor, and nothing of one in another's.
 
     ROOT/visitors/VISITOR/subjects/SUBJECT/   subject.json thumbnail.jpg, the prepared subject, tuned/PROFILE/
     ROOT/visitors/VISITOR/clips/CLIP/         clip.json thumbnail.jpg video.mp4 side_by_side.mp4 clip.gif ...
+    ROOT/visitors/VISITOR/motions/MOTION/     motion.json thumbnail.webp, poses of a driving video, preview.mp4 ...
     ROOT/visitors/VISITOR/jobs/JOB/           what was handed in, and work that is not finished
     ROOT/shares/TOKEN.json                    clips that were shared on purpose
 
@@ -152,8 +153,53 @@ class ClipEntry:
 
 
 @dataclass(frozen=True)
+class MotionEntry:
+    """Poses that were read from a driving video.
+
+    seconds, fps: of the poses; body: whether they are joint rotations and not charts alone; why: one sentence about
+    the estimator; notes: plain sentences about what happened on the way.
+    """
+
+    id: str
+    folder: Path
+    title: str
+    created: float
+    seconds: float
+    fps: float
+    body: bool
+    why: str
+    notes: tuple[str, ...]
+
+    @property
+    def thumbnail(self) -> Path:
+        """A small moving picture, WebP."""
+        return self.folder / "thumbnail.webp"
+
+    @property
+    def preview(self) -> Path:
+        """The poses over the frames of the video."""
+        return self.folder / "preview.mp4"
+
+    @property
+    def poses(self) -> Path:
+        """The charts as a PoseSequence, .npz."""
+        return self.folder / "poses.npz"
+
+    @property
+    def drive(self) -> Path:
+        """What a clip is driven by: the joint rotations where there are any, or else the charts."""
+        return self.folder / "motion.npz" if self.body else self.poses
+
+    @property
+    def sound(self) -> Path | None:
+        """The sound of the same part of the video, None where there is none."""
+        sound = self.folder / "sound.m4a"
+        return sound if sound.exists() else None
+
+
+@dataclass(frozen=True)
 class Library:
-    """One visitor's subjects and clips under the root that all visitors share.
+    """One visitor's subjects, clips and motions under the root that all visitors share.
 
     A library of a visitor whose id cannot be one raises BadInput; one that does not exist yet is empty.
     """
@@ -255,6 +301,39 @@ class Library:
             (self.root / "shares" / f"{check_id(entry.share, 'link')}.json").unlink(missing_ok=True)
             (entry.folder / "share.json").unlink(missing_ok=True)
 
+    # motions
+
+    def motion_folder(self, motion: str) -> Path:
+        """Where a motion of this id is, or will be."""
+        return self.folder / "motions" / check_id(motion, "motion")
+
+    def motions(self) -> list[MotionEntry]:
+        """All motions that were read from videos, the newest first."""
+        entries = [_motion_entry(path.parent) for path in (self.folder / "motions").glob("*/motion.json")]
+        return sorted((e for e in entries if e), key=lambda e: (-e.created, e.id))
+
+    def motion(self, motion: str) -> MotionEntry:
+        """One motion by its id. BadInput if this visitor has none of that id."""
+        entry = _motion_entry(self.motion_folder(motion))
+        if entry is None:
+            raise BadInput("There is no such motion.")
+        return entry
+
+    def add_motion(self, motion: str, made: Path, facts: Mapping) -> MotionEntry:
+        """Move the folder `made`, on the same disk and with all of its files, into the library as a motion.
+
+        facts: the fields of MotionEntry that say what it is, but for id, folder and created.
+        """
+        folder = self.motion_folder(motion)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        write_json(made / "motion.json", {**facts, "created": time.time()})
+        os.replace(made, folder)
+        return self.motion(motion)
+
+    def delete_motion(self, motion: str) -> None:
+        """Remove a motion; clips that were made with it stay."""
+        _remove(self.motion(motion).folder)
+
     # work in hand
 
     def job_folder(self, job: str) -> Path:
@@ -326,3 +405,10 @@ def _clip_entry(folder: Path) -> ClipEntry | None:
     return ClipEntry(
         folder.name, folder, values["subject"], values["title"], values["created"], values["settings"], share
     )
+
+
+def _motion_entry(folder: Path) -> MotionEntry | None:
+    values = read_json(folder / "motion.json")
+    if values is None or folder.name.startswith("."):
+        return None
+    return MotionEntry(folder.name, folder, **values | {"notes": tuple(values["notes"])})

@@ -12,8 +12,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-STAGES = ("prepare", "finetune", "decoder", "render", "write")
+STAGES = ("prepare", "finetune", "decoder", "render", "write")  # of a film
+READING, FITTING = ("read", "draw"), ("fit",)  # of an extraction, and of putting poses on a photo
+ORDER = (*READING, *FITTING, *STAGES)
 TITLES = {
+    "read": "Reading the poses",
+    "draw": "Drawing the preview",
+    "fit": "Putting the poses on the photo",
     "prepare": "Finding the person and the pose",
     "finetune": "Finetuning on this subject",
     "decoder": "Finetuning the decoder",
@@ -22,6 +27,7 @@ TITLES = {
 }
 TRAINING = ("finetune", "decoder")
 UNEVEN = (
+    "fit",
     "prepare",
     "write",
 )  # their few steps differ, so that nothing follows from the speed of the first ones
@@ -37,7 +43,7 @@ class Cancelled(Exception):
 class Progress:
     """One step of a long job.
 
-    stage: one of STAGES; step: steps of the stage that are finished, 0..total; loss: the training loss of
+    stage: one of ORDER; step: steps of the stage that are finished, 0..total; loss: the training loss of
     this step; preview: a live sample or the latest frame, uint8 (H, W, 3) RGB; message: one line for a
     person.
     """
@@ -80,7 +86,7 @@ class SecondsLeft:
         marks.append((now, progress.step))
         del marks[1:-1]
         self._totals[stage] = max(progress.total, 1)
-        coming = sum(self.expected.get(later, 0.0) for later in STAGES[STAGES.index(stage) + 1 :])
+        coming = sum(self.expected.get(later, 0.0) for later in ORDER[ORDER.index(stage) + 1 :])
         return self._running(stage) + coming * self._stretch()
 
     def _running(self, stage: str) -> float:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from dreampose_core.jobs import client
-from dreampose_core.library import LOCAL, Library, new_visitor
+from dreampose_core.jobs.inline import do_job, take_job
+from dreampose_core.library import LOCAL, Library, MotionEntry, new_visitor
 from dreampose_core.profiles import DEFAULT_PROFILE
 from dreampose_core.progress import TITLES
 from dreampose_core.settings import AnimateSettings
+from pose_tools.body.motion import find_motion
 from pose_tools.errors import BadInput
+from pose_tools.extract import Request
 
 TITLE_LETTERS = 40
 ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))  # a Space that lends a GPU to single calls
@@ -60,9 +64,28 @@ class House:
         if subject:
             given = {"subject": subject}
         else:
-            given = {"photo": Path(photo), "title": Path(photo).stem.replace("_", " ")[:TITLE_LETTERS]}
+            given = {"photo": Path(photo), "title": _title(photo)}
         job = client.submit_animate(library, settings, device=self.device, **given)
         self.see_to_worker()
+        return job
+
+    def read(self, library: Library, request: Request) -> str:
+        """Put the reading of a driving video in line, and return the job's id. Raises BadInput."""
+        job = client.submit_extract(library, request, title=_title(request.video), device=self.device)
+        self.see_to_worker()
+        return job
+
+    def fit(self, library: Library, motion: str, photo: str | None, subject: str | None) -> str:
+        """Begin a look at how a motion lies on a subject, or else on a photo; return the job's id. Raises BadInput.
+
+        It needs no accelerator, and so never waits for a film that is made on one.
+        """
+        given = {"subject": subject} if subject else {"photo": Path(photo)}
+        job = client.submit_align(library, motion, **given, profile=self.profile)
+        if self.worker:
+            client.ensure_worker(self.root)
+        else:
+            threading.Thread(target=_do_waiting, args=(self.root,), daemon=True).start()
         return job
 
     def again(self, library: Library, job: str) -> None:
@@ -73,6 +96,17 @@ class House:
     def see_to_worker(self) -> None:
         if self.worker:
             client.ensure_worker(self.root, self.device)
+
+
+def _title(path: str | Path) -> str:
+    """What a photo or a video is called that was handed over."""
+    return Path(path).stem.replace("_", " ")[:TITLE_LETTERS]
+
+
+def _do_waiting(root: Path) -> None:
+    """Do what waits for the CPU, in a thread of this process."""
+    while job := take_job(root, "cpu"):
+        do_job(root, job)
 
 
 @dataclass(frozen=True)
@@ -95,13 +129,16 @@ class Service:
         decoder_steps: int,
         subject: str = "",
         visitor: str = "",
+        scale: float = 1.0,
+        shift_x: float = 0.0,
+        shift_y: float = 0.0,
     ) -> dict:
         """Start a film of the person in a photo doing a motion; ask `status` until it is done.
 
         Args:
             photo: A picture of one person from head to feet. Not needed where a subject is given.
-            motion: The name of one of the `motions`.
-            frames: How many frames the film has.
+            motion: The name of one of the `motions`, or the id of a motion that `extract` read from a video.
+            frames: How many frames the film has; one that follows a video keeps its speed, and ends where it ends.
             fps: Frames a second.
             steps: Denoising steps of each frame.
             s1: Strength of the guidance by the photo.
@@ -111,13 +148,21 @@ class Service:
             decoder_steps: Steps of the finetune of the decoder on this photo.
             subject: A subject that an earlier answer named; it is taken as it was tuned.
             visitor: The visitor that an earlier answer named, to stay in the same library.
+            scale: How many times larger the poses of a video are put on the photo; for poses without a body only.
+            shift_x: By how many widths of the picture they are moved to the right.
+            shift_y: By how many heights of the picture they are moved down.
 
         Returns:
             The job's id, the visitor's id, the state and the progress.
         """
         library = self.house.library(visitor) if visitor else self.house.enter(None)
+        own = _own_motion(library, motion)
         settings = AnimateSettings(
-            motion=motion,
+            motion=own.title if own else motion,
+            extraction=own.id if own else None,
+            scale=scale,
+            shift_x=shift_x,
+            shift_y=shift_y,
             frames=frames,
             fps=fps,
             steps=steps,
@@ -130,21 +175,57 @@ class Service:
         )
         return self._tell(library, self.house.begin(library, settings, photo, subject or None))
 
-    def status(self, job: str, visitor: str = "") -> dict:
-        """How a film stands: queued, running, done, failed or cancelled; stage, step and seconds left.
+    def extract(
+        self,
+        video: str | None,
+        start: float = 0.0,
+        end: float = 0.0,
+        fps: float = 12.0,
+        person_x: float = -1.0,
+        person_y: float = -1.0,
+        estimator: str = "auto",
+        visitor: str = "",
+    ) -> dict:
+        """Start to read the poses of a person from a driving video; ask `status` until it is done.
+
+        The answer's `motion` is then the id of a motion that `animate` takes, as often as you like, with the sound
+        of the video; `poses` gives its files.
 
         Args:
-            job: The id that `animate` returned.
-            visitor: The visitor that `animate` returned.
+            video: A video of one person who moves, seen from head to feet; up to 60 seconds are read.
+            start: The second at which to begin.
+            end: The second at which to end; 0 for the end of the video.
+            fps: Poses a second.
+            person_x: Where the person to follow stands in the first frame, 0 left to 1 right; -1 for the largest.
+            person_y: The same from 0 at the top to 1 at the bottom.
+            estimator: auto, lite, densepose or detectron2.
+            visitor: The visitor that an earlier answer named, to stay in the same library.
+
+        Returns:
+            The job's id, the visitor's id, the state and the progress.
+        """
+        if not video:
+            raise BadInput("Please choose a video first.")
+        library = self.house.library(visitor) if visitor else self.house.enter(None)
+        picked = (person_x, person_y) if 0 <= person_x <= 1 and 0 <= person_y <= 1 else None
+        request = Request(Path(video), fps, start, end or None, estimator, picked, device=self.house.device)
+        return self._tell(library, self.house.read(library, request))
+
+    def status(self, job: str, visitor: str = "") -> dict:
+        """How a film or an extraction stands: queued, running, done, failed or cancelled; stage, step and seconds left.
+
+        Args:
+            job: The id that `animate` or `extract` returned.
+            visitor: The visitor that `animate` or `extract` returned.
         """
         return self._tell(self.house.library(visitor), job)
 
     def cancel(self, job: str, visitor: str = "") -> dict:
-        """Stop a film that waits or is being made.
+        """Stop a film or an extraction that waits or is at work.
 
         Args:
-            job: The id that `animate` returned.
-            visitor: The visitor that `animate` returned.
+            job: The id that `animate` or `extract` returned.
+            visitor: The visitor that `animate` or `extract` returned.
         """
         client.cancel(self.house.library(visitor), job)
         return self.status(job, visitor)
@@ -164,4 +245,14 @@ class Service:
             "error": now.error,
             "subject": now.subject,
             "clip": now.clip,
+            "motion": now.motion,
         }
+
+
+def _own_motion(library: Library, motion: str) -> MotionEntry | None:
+    """The visitor's own motion of an id, None for a name of the gallery. BadInput for what is neither."""
+    try:
+        return library.motion(motion)
+    except BadInput:
+        find_motion(motion)
+        return None

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pose_tools.errors import BadInput
 
 LIMITS = {  # field: (least, most), both allowed
-    "frames": (1, 480),
+    "frames": (1, 1800),
     "fps": (1, 60),
     "steps": (1, 1000),
     "s1": (0.0, 30.0),
@@ -16,6 +16,9 @@ LIMITS = {  # field: (least, most), both allowed
     "finetune_steps": (0, 20000),
     "decoder_steps": (0, 20000),
     "seed": (0, 2**31 - 1),
+    "scale": (0.3, 3.0),
+    "shift_x": (-1.0, 1.0),
+    "shift_y": (-1.0, 1.0),
 }
 WORDS = {
     "frames": "The number of frames",
@@ -26,6 +29,9 @@ WORDS = {
     "finetune_steps": "The number of finetune steps",
     "decoder_steps": "The number of decoder steps",
     "seed": "The seed",
+    "scale": "The size of the poses",
+    "shift_x": "The shift to the side",
+    "shift_y": "The shift up or down",
 }
 
 
@@ -33,11 +39,13 @@ WORDS = {
 class AnimateSettings:
     """One clip's settings.
 
-    motion: a preset's name, or the title of a file of poses that is handed over beside the settings. frames
-    and fps (frames a second) are the clip's. steps (denoising steps a frame), s1 and s2 (guidance of the
-    image and of the pose, arXiv:2304.06025 section 3.4), finetune_steps and decoder_steps: None takes the
-    profile's own; for a subject that was finetuned before, None takes it as it is. Raises BadInput outside of
-    LIMITS.
+    motion: a preset's name, or the title of poses that are handed over beside the settings; extraction: the id
+    in the library where they were read from a driving video. frames and fps (frames a second) are the clip's;
+    one that follows a driving video keeps its time, and ends with it. steps (denoising steps a frame), s1 and s2
+    (guidance of the image and of the pose, arXiv:2304.06025 section 3.4), finetune_steps and decoder_steps: None
+    takes the profile's own; for a subject that was finetuned before, None takes it as it is. scale, shift_x,
+    shift_y: what a hand corrects of how poses without a body lie on the photo, the shifts in widths and heights of
+    the picture. Raises BadInput outside of LIMITS.
     """
 
     motion: str
@@ -50,6 +58,10 @@ class AnimateSettings:
     decoder_steps: int | None = None
     seed: int = 0
     profile: str = "mini"
+    extraction: str | None = None
+    scale: float = 1.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
 
     def __post_init__(self) -> None:
         for name, (least, most) in LIMITS.items():

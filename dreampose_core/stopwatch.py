@@ -11,7 +11,10 @@ from pathlib import Path
 from dreampose_core.library import read_json, write_json
 from dreampose_core.progress import Progress, Report
 
-GUESSES = {"prepare": 10.0, "finetune": 1.0, "decoder": 1.0, "render": 0.15, "write": 0.1}  # seconds a unit
+GUESSES = {  # seconds a unit
+    "read": 0.2, "draw": 0.03, "fit": 6.0,
+    "prepare": 10.0, "finetune": 1.0, "decoder": 1.0, "render": 0.15, "write": 0.1,
+}  # fmt: skip
 
 
 class Stopwatch:

@@ -21,6 +21,7 @@ from dreampose_core.carry import Carried, Sheet, carry, make_sheet
 from dreampose_core.checkpoints import FINISHED, fingerprint, load_model, load_tuned
 from dreampose_core.drive import clip_length, load_drive, make_poses
 from dreampose_core.finetune import FinetuneSettings, finetune_subject
+from dreampose_core.fitting import keep_time, place
 from dreampose_core.library import ClipEntry, Library, read_json, write_json, write_picture, write_thumbnail
 from dreampose_core.photo import open_photo
 from dreampose_core.pipeline import DreamPosePipeline
@@ -44,8 +45,8 @@ class Order:
     """What is to be made, and for whom.
 
     subject: id of a subject in the library, or of the new one that is made of `photo`; title: the new one's;
-    clip: the new clip's id; poses: a file in place of the motion that the settings name; folder: where
-    unfinished work is kept; device: of torch.
+    clip: the new clip's id; poses: a file in place of the motion that the settings name; sound: to be laid under
+    the clip; folder: where unfinished work is kept; device: of torch.
     """
 
     library: Library
@@ -55,6 +56,7 @@ class Order:
     clip: str = ""
     photo: Path | None = None
     poses: Path | None = None
+    sound: Path | None = None
     title: str = ""
     device: str = "cpu"
 
@@ -96,9 +98,14 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     report = watch.listen(report)
     subject, sheet, pipeline = _prepare(order, report)
     tuned, settings = _tune(order, pipeline, subject, sheet, report)
-    poses, moves = make_poses(drive, subject, clip_length(drive, settings.frames, settings.fps), settings.fps)
+    frames = clip_length(drive, settings.frames, settings.fps)
+    if settings.extraction:
+        drive, frames = keep_time(drive, settings.frames, settings.fps)
+    drive = place(drive, subject, (settings.scale, settings.shift_x, settings.shift_y))
+    poses, moves = make_poses(drive, subject, frames, settings.fps)
+    settings = replace(settings, frames=len(poses))
     frames = _render(order, settings, tuned, subject, poses, Moves(sheet, moves) if moves else None, report)
-    made = _write(order.folder / "made", settings, subject, poses, frames, report)
+    made = _write(order, settings, subject, poses, frames, report)
     about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses)}
     write_json(made / "report.json", about | watch.summary())
     remember(_speeds(order), settings.profile, units, watch)
@@ -252,23 +259,24 @@ def _render(
 
 
 def _write(
-    made: Path,
+    order: Order,
     settings: AnimateSettings,
     subject: Subject,
     poses: PoseSequence,
     frames: list[Path],
     report: Report,
 ) -> Path:
-    """Write all files of a clip but its JSON into the folder `made`, which is begun anew."""
+    """Write all files of a clip but its JSON into the folder `made` of the order, which is begun anew."""
+    made, sound = order.folder / "made", order.sound
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
     drawn = (colour_iuv(iuv) for iuv in poses.iuv)
     steps = (
-        ("the video", lambda: write_video(_pictures(frames), made / "video.mp4", settings.fps)),
+        ("the video", lambda: write_video(_pictures(frames), made / "video.mp4", settings.fps, sound)),
         (
             "the video side by side",
             lambda: write_video(
-                side_by_side(subject.photo, drawn, _pictures(frames)), made / "side_by_side.mp4", settings.fps
+                side_by_side(subject.photo, drawn, _pictures(frames)), made / "side_by_side.mp4", settings.fps, sound
             ),
         ),
         ("the GIF", lambda: write_gif(_pictures(frames), made / "clip.gif", settings.fps)),

@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import base64
+import io
+import re
 import time
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from dreampose_core.fitting import Fitting, Hand
 from dreampose_core.jobs import client
-from dreampose_core.library import ClipEntry, Library, SubjectEntry
-from dreampose_core.progress import STAGES, TITLES
+from dreampose_core.library import ClipEntry, Library, MotionEntry, SubjectEntry
+from dreampose_core.progress import READING, STAGES, TITLES
 from pose_tools.body.motion import list_motions
+from pose_tools.video import VideoInfo
 
 MOST_POINTS = 200  # of a loss curve
 
 
-def picture_data(path: Path | None) -> str:
-    """A small JPEG file as a data URI, "" where there is none."""
+def picture_data(path: Path | None, kind: str = "jpeg") -> str:
+    """A small picture file as a data URI, "" where there is none."""
     try:
         data = path.read_bytes() if path else b""
     except FileNotFoundError:  # a preview that was replaced or removed in this very moment
         data = b""
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}" if data else ""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}" if data else ""
+
+
+def pixels_data(picture: np.ndarray) -> str:
+    """A picture, uint8 (H, W, 3), as a data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def motion_title(name: str) -> str:
     """A preset's title, or the name itself for a file of poses."""
     return next((m.title for m in list_motions() if m.name == name), name)
+
+
+def file_name(title: str) -> str:
+    """A title as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", title).strip("-") or "motion"
 
 
 def ago(created: float) -> str:
@@ -53,23 +72,26 @@ def shelf(library: Library, chosen: str | None = None) -> dict:
 
 
 def progress_view(library: Library, now: client.Status) -> dict:
-    """A job as the progress panel shows it: stages and their states, share done, seconds left, losses."""
+    """A film or an extraction as the progress panel shows it: its stages, share done, seconds left, losses."""
+    film = now.kind == "animate"
+    stages = STAGES if film else READING
     events = client.events(library, now.id)
     seen = {event.stage for event in events}
-    here = STAGES.index(now.stage) if now.stage else -1
+    here = stages.index(now.stage) if now.stage else -1
     rows = []
-    for index, name in enumerate(STAGES):
+    for index, name in enumerate(stages):
         past = "done" if name in seen else "skipped"
         state = "now" if index == here else "waiting" if index > here else past
         rows.append({"title": TITLES[name], "state": state, "step": now.step, "total": now.total})
     learning = next((e.stage for e in reversed(events) if e.loss is not None), None)
     losses = [[e.step, e.loss] for e in events if e.stage == learning and e.loss is not None]
     spent = time.time() - events[0].at if events else 0.0
-    photo = library.subject_folder(now.settings["subject"]) / "thumbnail.jpg"
+    photo = library.subject_folder(now.settings["subject"]) / "thumbnail.jpg" if film else None
     return {
         "job": now.id,
         "state": now.state,
-        "title": motion_title(now.settings["settings"]["motion"]),
+        "kind": now.kind,
+        "title": motion_title(now.settings["settings"]["motion"]) if film else now.settings["title"],
         "ahead": now.ahead,
         "stages": rows,
         "fraction": spent / max(spent + now.seconds_left, 1e-6) if now.seconds_left is not None else 0.0,
@@ -87,3 +109,43 @@ def clip_view(clip: ClipEntry) -> dict:
     frames, fps = clip.settings["frames"], clip.settings["fps"]
     detail = f"{frames} frames, {frames / fps:.1f} s, seed {clip.settings['seed']}"
     return {"id": clip.id, "title": motion_title(clip.settings["motion"]), "detail": detail}
+
+
+def own_motions(library: Library) -> list[dict]:
+    """The cards of the motions that were read from videos."""
+    return [
+        {
+            "name": entry.id,
+            "title": entry.title,
+            "about": f"{entry.seconds:.1f} s, {ago(entry.created)}",
+            "picture": picture_data(entry.thumbnail, "webp"),
+        }
+        for entry in library.motions()
+    ]
+
+
+def motion_view(entry: MotionEntry) -> dict:
+    """What stands beside the preview of a motion: how it was read, and what happened on the way."""
+    frames = round(entry.seconds * entry.fps)
+    detail = f"{entry.seconds:.1f} s, {frames} frames" + (", with sound" if entry.sound else "")
+    return {"id": entry.id, "title": entry.title, "detail": detail, "why": entry.why, "notes": entry.notes}
+
+
+def frame_view(picture: np.ndarray, path: str, info: VideoInfo) -> dict:
+    """The first frame of a video that will be read, and what the video is."""
+    length = f"{info.seconds:.1f} s" if info.seconds else "of unknown length"
+    sound = "with sound" if info.audio else "silent"
+    return {
+        "picture": pixels_data(picture),
+        "title": Path(path).stem.replace("_", " "),
+        "detail": f"{length}, {info.width}x{info.height}, {sound}",
+    }
+
+
+def fitting_view(found: Fitting, hand: Hand = (1.0, 0.0, 0.0)) -> dict:
+    """A motion's moments on the photo."""
+    return {
+        "pictures": [pixels_data(picture) for picture in found.pictures(hand)],
+        "body": found.alignment is None,
+        "warnings": found.warnings,
+    }

@@ -33,6 +33,14 @@ def example_photo() -> Path:
 
 
 @pytest.fixture(scope="session")
+def driving_video(example_photo, tmp_path_factory) -> Path:
+    """A second of the person of an example photo, who is carried to and fro, with a tone. 24 frames a second."""
+    from tests.moving import write_moving
+
+    return write_moving(example_photo, tmp_path_factory.mktemp("video") / "to_and_fro.mp4", frames=24, fps=24)
+
+
+@pytest.fixture(scope="session")
 def served(tmp_path_factory):
     """The page on three ports over one library root, and one worker that knows the tiny profile."""
     import app

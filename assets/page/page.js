@@ -18,16 +18,51 @@ window.studio = (() => {
     return minutes >= 10 || rest === 0 ? `${Math.round(whole / 60)} min` : `${minutes} min ${rest} s`;
   }
 
-  // [{name, title, about, picture, still}]
-  function motions(list) {
+  // the gallery [{name, title, about, picture, still}], and one's own [{name, title, about, picture}]
+  function motions(list, own) {
     const card = (m) => `
       <label class="motion" title="${esc(m.about)}">
         <input type="radio" name="motion" value="${esc(m.name)}">
-        <span class="frame"><picture>
-          <source media="(prefers-reduced-motion: reduce)" srcset="${esc(m.still)}"><img src="${esc(m.picture)}" alt="" draggable="false"></picture></span>
+        <span class="frame"><picture>${m.still ? `
+          <source media="(prefers-reduced-motion: reduce)" srcset="${esc(m.still)}">` : ""}<img src="${esc(m.picture)}" alt="" draggable="false"></picture></span>
         <span class="caption">${esc(m.title)}</span>
       </label>`;
-    return `<div class="motions" style="--columns: ${list.length === 8 ? 4 : 5}" role="radiogroup" aria-label="Motion">${list.map(card).join("")}</div>`;
+    const mine = (m) => `<div class="mine">${card(m)}
+      <button type="button" class="away" data-do="drop" data-id="${esc(m.name)}" data-sure="Delete?"
+        aria-label="Delete ${esc(m.title)}">${ICONS.close}</button></div>`;
+    const columns = `--columns: ${list.length === 8 ? 4 : 5}`;
+    const tab = (name, title) => `<button type="button" data-source="${name}">${title}</button>`;
+    return `<div class="title"><i>2</i><h2>The motion</h2>
+        <div class="switch">${tab("gallery", "From the gallery")}${tab("own", "Your own video")}</div></div>
+      <div class="motions gallery" style="${columns}" role="radiogroup" aria-label="Motion">${list.map(card).join("")}</div>
+      ${own.length ? `<div class="motions own" style="${columns}" role="radiogroup" aria-label="Your motions">${own.map(mine).join("")}</div>` : ""}`;
+  }
+
+  // {picture, title, detail}: where a video begins
+  function frame(shown) {
+    if (!shown) return "";
+    return `<figure class="first"><div class="look"><img src="${esc(shown.picture)}" alt="The first frame" draggable="false"><i class="dot" hidden></i></div>
+      <figcaption><b>${esc(shown.title)}</b> <span>${esc(shown.detail)}</span>
+      <span class="hint">Several people? Click on the one to follow.</span></figcaption></figure>`;
+  }
+
+  // {title, detail, why, notes}: what was read
+  function about(motion) {
+    if (!motion) return "";
+    return `<div class="about"><h3>${esc(motion.title)}</h3><p>${esc(motion.detail)}</p><p>${esc(motion.why)}</p>
+      ${motion.notes.map((text) => note({ kind: "", text })).join("")}</div>`;
+  }
+
+  // {pictures, body, warnings}: moments of a motion on the photo; or a note
+  function fit(found) {
+    if (!found) return "";
+    if (found.kind) return note(found);
+    const line = found.body
+      ? "The motion, put on the body of the person in your photo."
+      : "The poses, put on your photo. Correct their size and place if they do not lie on the person.";
+    const moment = (picture, i) => `<img src="${esc(picture)}" alt="Moment ${i + 1} of the motion on the photo">`;
+    return `<figure class="strip"><figcaption>${line}</figcaption><div>${found.pictures.map(moment).join("")}</div></figure>
+      ${found.warnings.map((text) => note({ kind: "error", text })).join("")}`;
   }
 
   // [{picture, title}]
@@ -71,7 +106,7 @@ window.studio = (() => {
       <i>${mark}</i><span>${esc(stage.title)}</span><em>${esc(side)}</em></li>`;
   }
 
-  // {state, title, ahead, stages: [{name, title, state, step, total}], fraction, seconds_left, losses, preview, photo,
+  // {kind, state, title, ahead, stages: [{name, title, state, step, total}], fraction, seconds_left, losses, preview, photo,
   //  message, error}
   function progress(job) {
     if (!job || !job.state) return "";
@@ -84,20 +119,21 @@ window.studio = (() => {
     const waiting = job.state === "queued";
     const head = waiting ? (job.ahead ? "In line" : "Getting ready") : now ? now.title : "Getting ready";
     const line = waiting && job.ahead
-      ? `${job.ahead} ${job.ahead === 1 ? "film" : "films"} before yours`
+      ? `${job.ahead} ${job.ahead === 1 ? "job" : "jobs"} before yours`
       : job.seconds_left != null && !waiting ? `About ${duration(job.seconds_left)} left` : "Starting the worker";
     const now_doing = waiting || !job.message || job.message === head ? "" : ` <span>${esc(job.message)}</span>`;
     const percent = Math.round(100 * (job.fraction || 0));
-    const picture = job.preview || job.photo || document.querySelector("#photo img")?.src;
+    const film = job.kind === "animate";
+    const picture = job.preview || job.photo || document.querySelector(film ? "#photo img" : "#frame img")?.src;
     return `<section class="working">
       <figure class="sample ${job.preview ? "live" : "waiting"}">${picture ? `<img src="${esc(picture)}" alt="Live sample">` : ""}
-        <figcaption>${job.preview ? "Live sample" : "Your photo"}</figcaption></figure>
+        <figcaption>${job.preview ? (film ? "Live sample" : "At this frame") : film ? "Your photo" : "Your video"}</figcaption></figure>
       <div class="telling">
         <p class="eyebrow">${esc(job.title)}</p>
         <h2 aria-live="polite">${esc(head)}</h2>
         <p class="left">${esc(line)}${now_doing}</p>
         <div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="${percent}"
-          aria-label="The whole film"><i style="width: ${percent}%"></i></div>
+          aria-label="${film ? "The whole film" : "The whole video"}"><i style="width: ${percent}%"></i></div>
         <div class="detail"><ol class="steps">${job.stages.map(step).join("")}</ol>${curve(job.losses)}</div>
       </div></section>`;
   }
@@ -157,12 +193,57 @@ window.studio = (() => {
   }
 
   // The chosen motion is the value of the component: a click changes it, and a value from the server checks its card.
-  function choose(element, props, watch) {
-    const show = () => element.querySelectorAll("input").forEach((input) => { input.checked = input.value === props.value; });
-    element.addEventListener("change", (event) => { props.value = event.target.value; });
-    watch("value", show);
+  // The switch between the gallery and one's own remembers what was chosen at either place.
+  function choose(element, props, watch, trigger, events) {
+    const chosen = {};
+    const show = () => {
+      element.closest("#motion-side").dataset.source = props.source;
+      element.querySelectorAll("[data-source]").forEach((tab) => tab.setAttribute("aria-pressed", tab.dataset.source === props.source));
+      element.querySelectorAll("input").forEach((input) => { input.checked = input.value === props.value; });
+    };
+    element.addEventListener("change", (event) => {
+      props.value = event.target.value;
+      trigger("pick", { id: event.target.value });
+    });
+    element.addEventListener("click", (event) => {
+      const tab = event.target.closest("[data-source]");
+      if (!tab || tab.dataset.source === props.source) return;
+      const there = [...element.querySelectorAll(`.motions.${tab.dataset.source} input`)].map((input) => input.value);
+      chosen[props.source] = props.value;
+      props.source = tab.dataset.source;
+      props.value = there.includes(chosen[props.source]) ? chosen[props.source] : there[0] ?? "";
+      show();
+      trigger("pick", { id: props.value });
+    });
+    act(element, trigger, events);
+    watch(["value", "own", "source"], show);
     show();
   }
+
+  // A click on the first frame says whom to follow: the value is [x, y] in 0..1 of the picture, or null.
+  function point(element, props, watch) {
+    const show = () => {
+      const dot = element.querySelector(".dot");
+      if (!dot) return;
+      dot.hidden = !props.value;
+      if (props.value) Object.assign(dot.style, { left: `${100 * props.value[0]}%`, top: `${100 * props.value[1]}%` });
+    };
+    element.addEventListener("click", (event) => {
+      const look = event.target.closest(".look");
+      if (!look) return;
+      const box = look.getBoundingClientRect();
+      const at = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+      props.value = event.target.closest(".dot") ? null : at.map((part) => Math.min(1, Math.max(0, part)));
+      show();
+    });
+    watch(["value", "shown"], show);
+    show();
+  }
+
+  // A film is heard once: neither its copy nor a preview has a sound of its own.
+  document.addEventListener("play", (event) => {
+    if (event.target.closest?.("#alone, #preview")) event.target.muted = true;
+  }, true);
 
   // A job that begins, or a film that is shown, is worth looking at: it stands at the top of the page.
   function arrive(element, props, watch) {
@@ -175,5 +256,5 @@ window.studio = (() => {
     });
   }
 
-  return { arrive, motions, examples, note, progress, heading, link, library, act, choose };
+  return { arrive, motions, frame, about, fit, examples, note, progress, heading, link, library, act, choose, point };
 })();

@@ -1,30 +1,55 @@
-"""`animate`: a photo or a subject, and a motion, into a clip; the library keeps the subject."""
+"""`animate`: a photo or a subject, and a motion, into a clip; the library keeps the subject.
+
+A driving video is read first; the library keeps its motion, and the clip has its sound.
+"""
 
 from __future__ import annotations
 
 import argparse
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from dreampose_core.commands.common import add_subject_arguments, alone, make_order, progress_lines
+from dreampose_core.commands.common import (
+    add_subject_arguments,
+    alone,
+    device_of,
+    hash_of,
+    make_order,
+    progress_lines,
+)
+from dreampose_core.extraction import check_request, expected_to_read, read_motion
+from dreampose_core.library import Library, MotionEntry
 from dreampose_core.settings import AnimateSettings
-from dreampose_core.studio import make_clip
+from dreampose_core.studio import expected, make_clip
 from pose_tools.errors import BadInput
+from pose_tools.estimators.choose import AUTO, NAMES
+from pose_tools.extract import Request
 
 ENDINGS = (".mp4", ".gif")
+VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
+FRAMES = 36  # of a clip that follows no video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_subject_arguments(parser)
     parser.add_argument(
-        "--motion", required=True, metavar="NAME|FILE", help="of the gallery, or poses as .npz"
+        "--motion", required=True, metavar="NAME|FILE", help="of the gallery, poses as .npz, or a video to follow"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the clip, .mp4 or .gif")
     parser.add_argument(
         "--side-by-side", type=Path, metavar="FILE", help="photo, pose and clip beside each other"
     )
-    parser.add_argument("--frames", type=int, default=36, metavar="N", help="default %(default)s")
+    parser.add_argument(
+        "--frames", type=int, metavar="N", help=f"default {FRAMES}, or as long as the video that is followed"
+    )
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second of the video to begin at")
+    parser.add_argument("--end", type=float, metavar="S", help="second of the video to end at")
+    parser.add_argument("--estimator", choices=NAMES, default=AUTO, help="of the video's poses, default %(default)s")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="size of poses without a body, times")
+    parser.add_argument("--shift-x", type=float, default=0.0, metavar="X", help="their shift to the right, in widths")
+    parser.add_argument("--shift-y", type=float, default=0.0, metavar="Y", help="their shift down, in heights")
     parser.add_argument(
         "--fps", type=int, default=12, metavar="N", help="frames a second, default %(default)s"
     )
@@ -42,10 +67,14 @@ def run(options: argparse.Namespace) -> int:
             raise BadInput(f"There is no folder {path.parent} to write {path.name} into.")
     if options.out.suffix not in ENDINGS:
         raise BadInput(f"--out must end in {' or '.join(ENDINGS)}.")
-    file = Path(options.motion) if options.motion.endswith(".npz") or Path(options.motion).exists() else None
+    path = Path(options.motion)
+    file = path if path.suffix in (".npz", *VIDEOS) or path.exists() else None
+    follow = file is not None and not file.is_dir() and file.suffix != ".npz"
+    if file is not None and not file.exists():
+        raise BadInput(f"There is no {'video' if follow else 'pose file'} named {file}.")
     settings = AnimateSettings(
         motion=file.stem if file else options.motion,
-        frames=options.frames,
+        frames=FRAMES if options.frames is None else options.frames,
         fps=options.fps,
         steps=options.steps,
         s1=options.s1,
@@ -54,12 +83,19 @@ def run(options: argparse.Namespace) -> int:
         decoder_steps=options.decoder_steps,
         seed=options.seed,
         profile=options.profile,
+        scale=options.scale,
+        shift_x=options.shift_x,
+        shift_y=options.shift_y,
     )
-    if file is not None and not file.exists():
-        raise BadInput(f"There is no pose file named {file}.")
-    order = make_order(options, settings, file)
-    with alone(order):
-        clip = make_clip(order, progress_lines(order))
+    sound = None
+    if follow:
+        motion = _follow(options, file)
+        frames = options.frames or max(1, round(motion.seconds * options.fps))
+        settings = replace(settings, frames=frames, extraction=motion.id)
+        file, sound = motion.drive, motion.sound
+    order = make_order(options, settings, file, sound)
+    with alone(order.library, order.subject):
+        clip = make_clip(order, progress_lines(expected(order)))
         order.library.delete_job_folder(order.clip)
     shutil.copyfile(clip.gif if options.out.suffix == ".gif" else clip.video, options.out)
     if options.side_by_side:
@@ -68,3 +104,23 @@ def run(options: argparse.Namespace) -> int:
         shutil.copyfile(clip.report, options.report)
     print(f"{options.out} is written; another motion: --subject {clip.subject}", file=sys.stderr)
     return 0
+
+
+def _follow(options: argparse.Namespace, video: Path) -> MotionEntry:
+    """The motion of a video, read now or by an earlier run of the same command. Raises BadInput."""
+    request = Request(
+        video, float(options.fps), options.start, options.end, options.estimator, device=device_of(options)
+    )
+    check_request(request)
+    if options.photo is not None and not options.photo.is_file():
+        raise BadInput(f"There is no photo named {options.photo}.")
+    library = Library(options.library)
+    motion = hash_of(video, [request.fps, request.start, request.end, request.estimator])
+    with alone(library, motion, "video"):
+        folder = library.job_folder(motion)
+        try:
+            return read_motion(
+                library, motion, request, video.stem, folder, progress_lines(expected_to_read(library, request))
+            )
+        finally:
+            library.delete_job_folder(motion)

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from dreampose_core.library import Library
 from dreampose_core.profiles import DEFAULT_PROFILE
 from dreampose_core.progress import TITLES, Progress, Report, SecondsLeft
 from dreampose_core.settings import AnimateSettings
-from dreampose_core.studio import Order, expected
+from dreampose_core.studio import Order
 from pose_tools.errors import BadInput
 
 LINE_EVERY = 2.0  # seconds between progress lines where nobody can overwrite them
@@ -41,7 +41,9 @@ def add_subject_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default="", help="the new subject's title in the library")
 
 
-def make_order(options: argparse.Namespace, settings: AnimateSettings, poses: Path | None = None) -> Order:
+def make_order(
+    options: argparse.Namespace, settings: AnimateSettings, poses: Path | None = None, sound: Path | None = None
+) -> Order:
     """The order of a command line. The same command gives the same ids, and so goes on with unfinished work.
 
     Raises BadInput unless there is either a photo or a subject.
@@ -53,10 +55,10 @@ def make_order(options: argparse.Namespace, settings: AnimateSettings, poses: Pa
         if not options.photo.is_file():
             raise BadInput(f"There is no photo named {options.photo}.")
         tuning = [settings.profile, settings.finetune_steps, settings.decoder_steps, settings.seed]
-        subject, title = _hash(options.photo, tuning), options.title or options.photo.stem
+        subject, title = hash_of(options.photo, tuning), options.title or options.photo.stem
     else:
         subject, title = library.subject(options.subject).id, ""
-    clip = _hash(poses, [subject, settings.to_dict()])
+    clip = hash_of(poses, [subject, settings.to_dict()])
     return Order(
         library=library,
         settings=settings,
@@ -65,28 +67,32 @@ def make_order(options: argparse.Namespace, settings: AnimateSettings, poses: Pa
         clip=clip,
         photo=options.photo,
         poses=poses,
+        sound=sound,
         title=title,
-        device=options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        device=device_of(options),
     )
 
 
+def device_of(options: argparse.Namespace) -> str:
+    return options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @contextmanager
-def alone(order: Order) -> Iterator[None]:
-    """Keep a second process off the same subject. BadInput if there is one."""
-    path = order.library.folder / "locks" / order.subject
-    file = take(path)
+def alone(library: Library, what: str, name: str = "subject") -> Iterator[None]:
+    """Keep a second process off the same subject, or what else has this id. BadInput if there is one."""
+    file = take(library.folder / "locks" / what)
     if file is None:
-        raise BadInput("Another process is at work for this subject; please wait until it has ended.")
+        raise BadInput(f"Another process is at work for this {name}; please wait until it has ended.")
     try:
         yield
     finally:
         os.close(file)
 
 
-def progress_lines(order: Order) -> Report:
-    """A report that writes lines with the seconds left of the whole job to stderr."""
+def progress_lines(expected: Mapping[str, float]) -> Report:
+    """A report that writes lines with the seconds left of the whole job to stderr. expected: as SecondsLeft's."""
     stream = sys.stderr
-    left, live = SecondsLeft(expected(order)), stream.isatty()
+    left, live = SecondsLeft(expected), stream.isatty()
     last = {"stage": "", "at": 0.0}
 
     def report(progress: Progress) -> None:
@@ -112,7 +118,7 @@ def _words(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _hash(file: Path | None, values: list) -> str:
+def hash_of(file: Path | None, values: list) -> str:
     """24 hexadecimal digits of a file's bytes and of JSON values."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     if file is not None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from dreampose_core.commands.common import add_subject_arguments, alone, make_order, progress_lines
 from dreampose_core.settings import AnimateSettings
-from dreampose_core.studio import make_subject
+from dreampose_core.studio import expected, make_subject
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> int:
     )
     order = make_order(options, settings)
     order = replace(order, clip="")
-    with alone(order):
-        make_subject(order, progress_lines(order))
+    with alone(order.library, order.subject):
+        make_subject(order, progress_lines(expected(order)))
         order.library.delete_job_folder(order.folder.name)
     print(order.subject)
     return 0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dreampose_core.drive import load_drive
+from dreampose_core.extraction import check_request
 from dreampose_core.jobs.events import ENDED, PREVIEW, Event, Job
 from dreampose_core.jobs.lock import is_held, lock_path
 from dreampose_core.jobs.store import Store
@@ -17,6 +19,7 @@ from dreampose_core.library import Library, check_id, delete_visitor, expired_vi
 from dreampose_core.photo import open_photo
 from dreampose_core.settings import AnimateSettings
 from pose_tools.errors import BadInput
+from pose_tools.extract import Request
 
 PROJECT = Path(__file__).resolve().parents[2]  # where `python -m dreampose_core...` finds the packages
 IDLE_EXIT = 600  # seconds
@@ -30,7 +33,7 @@ class Status:
     state: queued, running, done, failed or cancelled; ahead: jobs before it in line (0 when it runs or
     ended); stage, step, total, loss, message: of its latest event ("" and 0 before the first); seconds_left:
     of the whole job or None; preview: the latest sample's file or None; error: one sentence once it failed;
-    subject and clip: ids in the library once they are there.
+    subject, clip and motion: ids in the library once they are there.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Status:
     error: str | None
     subject: str | None
     clip: str | None
+    motion: str | None
 
     @property
     def ended(self) -> bool:
@@ -79,11 +83,63 @@ def submit_animate(
         subject = new_id()
     else:
         title = library.subject(subject or "").title
-    load_drive(settings.motion, poses)
-    if poses is not None:
-        files["poses.npz"] = poses
+    if settings.extraction:
+        motion = library.motion(settings.extraction)
+        files["poses.npz"] = motion.drive
+        if motion.sound:
+            files["sound.m4a"] = motion.sound
+    else:
+        load_drive(settings.motion, poses)
+        if poses is not None:
+            files["poses.npz"] = poses
     values = {"settings": settings.to_dict(), "subject": subject, "title": title}
     return submit(library, "animate", values, files=files, device=device)
+
+
+def submit_extract(library: Library, request: Request, *, title: str = "", device: str = "cpu") -> str:
+    """Queue the reading of a driving video and return the job's id, which is the motion's id in the library too.
+
+    request.video is linked or copied; title: the motion's. Raises BadInput if it is no video or one that is beyond
+    what is read.
+    """
+    check_request(request)
+    forget_ended(library, "extract")
+    wanted = {name: value for name, value in asdict(request).items() if name not in ("video", "device")}
+    values = {"request": wanted, "title": title}
+    return submit(library, "extract", values, files={"video": request.video}, device=device)
+
+
+def submit_align(
+    library: Library,
+    motion: str,
+    *,
+    photo: Path | None = None,
+    subject: str | None = None,
+    profile: str = "mini",
+    device: str = "cpu",
+) -> str:
+    """Queue a look at how a motion of the library lies on a photo, or else on a subject; return the job's id.
+
+    An earlier one that ended is forgotten. Raises BadInput if the photo is no picture, or if motion or subject are
+    not there.
+    """
+    entry = library.motion(motion)
+    files = {"poses.npz": entry.drive}
+    if subject:
+        library.subject(subject)
+    else:
+        open_photo(photo)
+        files["photo"] = photo
+    forget_ended(library, "align")
+    values = {"motion": motion, "subject": subject, "profile": profile, "title": entry.title}
+    return submit(library, "align", values, files=files, device=device)
+
+
+def forget_ended(library: Library, kind: str) -> None:
+    """Remove the ended jobs of a kind, with what they left in their folders."""
+    for job in Store(library.root).of_visitor(library.visitor):
+        if job.kind == kind and job.ended:
+            forget(library, job.id)
 
 
 def submit(
@@ -96,7 +152,7 @@ def submit(
 ) -> str:
     """Queue a job of any kind and return its id.
 
-    files: copied into the job's folder under their keys' names.
+    files: linked or copied into the job's folder under their keys' names.
     """
     lock_path(library.root, device)
     library.touch()
@@ -106,7 +162,7 @@ def submit(
     folder = library.job_folder(job)
     folder.mkdir(parents=True)
     for name, path in (files or {}).items():
-        shutil.copyfile(path, folder / name)
+        _place(path, folder / name)
     Store(library.root).add(job, library.visitor, kind, settings, device)
     return job
 
@@ -186,6 +242,14 @@ def sweep(root: Path, lifetime: float) -> list[str]:
     return gone
 
 
+def _place(path: Path, target: Path) -> None:
+    """A second name for a file, or where that cannot be a copy of it: a video may have hundreds of megabytes."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
+
+
 def _own(library: Library, store: Store, job: str) -> Job:
     row = store.get(check_id(job, "job"))
     if row is None or row.visitor != library.visitor:
@@ -214,4 +278,5 @@ def _status(library: Library, store: Store, job: Job) -> Status:
         error=job.error,
         subject=subject if subject and (library.subject_folder(subject) / "subject.json").exists() else None,
         clip=(job.result or {}).get("clip"),
+        motion=(job.result or {}).get("motion"),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from dreampose_core.jobs.events import Job
 from dreampose_core.jobs.executor import run_job
 from dreampose_core.jobs.store import Store
-from dreampose_core.jobs.worker import KINDS_MODULE
+from dreampose_core.jobs.worker import KINDS_MODULES
 
 
 def take_job(root: Path, device: str) -> Job | None:
@@ -21,7 +21,8 @@ def take_job(root: Path, device: str) -> Job | None:
 
 def do_job(root: Path, job: Job) -> None:
     """Do a claimed job on its device and note how it ended. It stops at the next step once it is cancelled."""
-    importlib.import_module(KINDS_MODULE)
+    for module in KINDS_MODULES:
+        importlib.import_module(module)
     store = Store(root)
     outcome = run_job(Path(root), job, job.device, stop=lambda: store.beat(job.id))
     store.finish(job.id, outcome.state, outcome.error, outcome.result)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dreampose_core.jobs.events import Event, Job
-from dreampose_core.progress import STAGES
+from dreampose_core.progress import ORDER
 
 RANKS_PER_STAGE = 10**6  # more than the steps of any stage, so that a later stage always counts as further
 
@@ -152,7 +152,7 @@ class Store:
                     event.message,
                 ),
             )
-            rank = STAGES.index(event.stage) * RANKS_PER_STAGE + event.step
+            rank = ORDER.index(event.stage) * RANKS_PER_STAGE + event.step
             db.execute("UPDATE jobs SET furthest = MAX(furthest, ?) WHERE id = ?", (rank, event.job))
             db.execute("COMMIT")
 

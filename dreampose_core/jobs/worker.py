@@ -25,7 +25,7 @@ from dreampose_core.jobs.lock import lock_path, take
 from dreampose_core.jobs.store import Store
 from dreampose_core.library import clear_leftovers
 
-KINDS_MODULE = "dreampose_core.jobs.animate"
+KINDS_MODULES = tuple(f"dreampose_core.jobs.{kind}" for kind in ("animate", "extract", "align"))
 T = TypeVar("T")
 LOOK_EVERY = 0.2  # seconds between looks at the stop flag and at the executor
 WAIT_FOR_LOCK = 3.0  # seconds; a killed worker's executor needs a moment to end
@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--library", type=Path, required=True, help="the root of the library")
     parser.add_argument("--device", default="cpu", help="a torch device: cpu, cuda, cuda:1")
     parser.add_argument("--idle-exit", type=float, help="end when no job came for so many seconds")
-    parser.add_argument("--kinds", nargs="*", default=[KINDS_MODULE], help="modules that add kinds of jobs")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS_MODULES), help="modules that add kinds of jobs")
     options = parser.parse_args(arguments)
     deadline = time.monotonic() + WAIT_FOR_LOCK
     path = lock_path(options.library, options.device)

@@ -95,7 +95,7 @@ def test_profiles(capsys):
         (["PHOTO", "--motion", "PHOTO"], "is not a readable .npz file."),
         (["PHOTO", "--out", "nowhere/out.mp4"], "There is no folder nowhere"),
         (["PHOTO", "--out", "out.txt"], "--out must end in .mp4 or .gif."),
-        (["PHOTO", "--frames", "0"], "The number of frames must be a whole number from 1 to 480."),
+        (["PHOTO", "--frames", "0"], "The number of frames must be a whole number from 1 to 1,800."),
         (["PHOTO", "--s1", "99"], "The guidance s1 must be a number from 0 to 30."),
         (["PHOTO", "--profile", "grand"], "There is no profile 'grand'"),
         (["TEXT"], "not a picture"),

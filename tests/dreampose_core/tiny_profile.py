@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dreampose_core.jobs import animate  # noqa: F401 (adds its kind)
+from dreampose_core.jobs import align, animate, extract  # noqa: F401 (they add their kinds)
 from dreampose_core.modeling import ImageAdapter
 from dreampose_core.profiles import PROFILES, Profile
 from pose_tools.body.figure import BONES

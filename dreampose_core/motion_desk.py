@@ -1,0 +1,181 @@
+"""What the page does about a driving video: look at it, read it, choose what was read, put it on the photo.
+
+Handlers as in desk.py: a visitor's wish in, the parts to change out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dreampose_core.extraction import MAX_SECONDS
+from dreampose_core.fitting import Fitting
+from dreampose_core.jobs import client
+from dreampose_core.library import Library, MotionEntry
+from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, Window, note
+from dreampose_core.profiles import find_profile
+from dreampose_core.service import House, Service
+from dreampose_core.views import file_name, fitting_view, frame_view, motion_view, own_motions
+from pose_tools.errors import BadInput
+from pose_tools.extract import check_video, first_frame
+
+NO_VIDEO = "Please choose a video first."
+READ = "Read the poses"
+MOST_FRAMES = 120  # of the page's slider, but for a film that follows a longer video
+FITTING = "Putting the motion on your photo"
+
+
+@dataclass(frozen=True)
+class MotionDesk:
+    """The handlers of the page's second choice. All raise BadInput where what is asked for is gone."""
+
+    house: House
+    window: Window
+
+    # the video, before it is read
+
+    def take_video(self, browser: str | None, path: str | None) -> Parts:
+        """A new video, or none any more: its first frame at once, or what is wrong with it."""
+        gone = {"reading": HIDDEN, "drop": VISIBLE, "read_note": None}
+        if not path:
+            return gone
+        try:
+            info = check_video(path)
+            picture = first_frame(path)
+        except BadInput as error:
+            return gone | {"video": None, "read_note": note(error)}
+        seconds = math.floor(10 * info.seconds) / 10
+        return {
+            "reading": VISIBLE,
+            "drop": HIDDEN,
+            "read_note": None,
+            "frame": Look(value=None, shown=frame_view(picture, path, info)),
+            "start": 0.0,
+            "end": min(seconds, MAX_SECONDS) if seconds else MAX_SECONDS,
+            "read": Look(value=READ, interactive=True),
+        }
+
+    def leave_video(self, browser: str | None) -> Parts:
+        return self.take_video(browser, None) | {"video": None}
+
+    def look_at(self, browser: str | None, path: str | None, start: float | None) -> Parts:
+        """The frame at which the part begins that will be read; who was clicked on may stand elsewhere there."""
+        if not path:
+            return {}
+        try:
+            info = check_video(path)
+            picture = first_frame(path, max(0.0, min(start or 0.0, info.seconds - 1 / info.fps)))
+        except BadInput as error:
+            return {"read_note": note(error)}
+        return {"frame": Look(value=None, shown=frame_view(picture, path, info)), "read_note": None}
+
+    def read(
+        self,
+        browser: str | None,
+        path: str | None,
+        start: float | None,
+        end: float | None,
+        picked: list[float] | None,
+        fps: float,
+    ) -> dict:
+        """Begin to read the poses: what the service tells of the job, or the part that says what is wrong."""
+        if not path:
+            return {"read_note": note(NO_VIDEO)}
+        x, y = picked or (-1.0, -1.0)
+        try:
+            return Service(self.house).extract(path, start or 0.0, end or 0.0, fps, x, y, "auto", browser or "")
+        except BadInput as error:
+            return {"read_note": note(error)}
+
+    def ended(self, library: Library, now: client.Status) -> Parts:
+        """What an extraction that ended leaves on the page."""
+        if now.state == "failed":
+            return {"stage": HIDDEN, "read_note": note(now.error)}
+        return {"stage": HIDDEN} | self.leave_video(None) | self.show(library, now.motion)
+
+    # motions that were read
+
+    def choose(
+        self, browser: str | None, motion: str, own: str | None, photo: str | None = None, subject: str | None = None
+    ) -> Parts:
+        """A motion was picked: of the gallery, or one that was read from a video, which is put on the photo.
+
+        own: the one that was shown.
+        """
+        library = self.house.library(browser)
+        if motion in {entry.id for entry in library.motions()}:
+            return self.show(library, motion) | self.fit(browser, photo, subject, motion)
+        return self._none() if own else {}
+
+    def show(self, library: Library, motion: str) -> Parts:
+        """A motion of the library with its preview, and a film as long as it is."""
+        entry = library.motion(motion)
+        frames = max(4, round(entry.seconds * find_profile(self.house.profile).fps))
+        preview, poses = self.files(entry)
+        return {
+            "motion": Look(value=motion, own=own_motions(library), source="own"),
+            "own": motion,
+            "chosen": VISIBLE,
+            "preview": preview,
+            "about": motion_view(entry),
+            "take_poses": poses,
+            "frames": Look(value=frames, maximum=max(frames, MOST_FRAMES)),
+        }
+
+    def files(self, entry: MotionEntry) -> tuple[str, str]:
+        """A motion's preview, and its poses, under names that say so."""
+        name = file_name(entry.title)
+        shown = self.window.show(entry.preview, f"{name}-poses.mp4")
+        return shown, self.window.show(entry.poses, f"{name}-poses.npz")
+
+    def drop(self, browser: str | None, motion: str, own: str | None) -> Parts:
+        """Delete a motion."""
+        library = self.house.library(browser)
+        entry = library.motion(motion)
+        for path in (entry.preview, entry.poses):
+            self.window.hide(path)
+        library.delete_motion(motion)
+        gone = self._none() if own == motion else {}
+        look = {"own": own_motions(library)} | ({"value": ""} if own == motion else {})
+        return gone | {"motion": Look(look)}
+
+    # the motion on the photo
+
+    def fit(self, browser: str | None, photo: str | None, subject: str | None, own: str | None) -> Parts:
+        """Begin to put the chosen motion on the photo in its place, where both are there."""
+        library = self.house.library(browser)
+        if not own or not (photo or subject):
+            return {"fitting": None, "fit": None, "hand": HIDDEN, "fit_timer": Look(active=False)}
+        try:
+            job = self.house.fit(library, own, photo, subject)
+        except BadInput as error:
+            return {"fitting": None, "fit": note(error), "hand": HIDDEN, "fit_timer": Look(active=False)}
+        begun = {"fitting": job, "fit": note(FITTING, "busy"), "fit_timer": Look(active=True), "hand": HIDDEN}
+        return begun | {"scale": 1.0, "shift_x": 0.0, "shift_y": 0.0}
+
+    def poll_fitting(self, browser: str | None, fitting: str | None) -> Parts:
+        """Whether the motion is on the photo by now."""
+        if not fitting:
+            return {"fit_timer": Look(active=False)}
+        library = self.house.library(browser)
+        now = client.status(library, fitting)
+        if not now.ended:
+            return {}
+        over = {"fit_timer": Look(active=False)}
+        if now.state != "done":
+            return over | {"fitting": None, "fit": None, "photo_note": note(now.error or "Cancelled.")}
+        found = Fitting.load(library.job_folder(fitting))
+        return over | {"fit": fitting_view(found), "hand": HIDDEN if found.alignment is None else VISIBLE}
+
+    def correct(self, browser: str | None, fitting: str | None, scale: float, x: float, y: float) -> Parts:
+        """The poses on the photo as a hand corrects them."""
+        if not fitting:
+            return {}
+        found = Fitting.load(self.house.library(browser).job_folder(fitting))
+        return {"fit": fitting_view(found, (scale, x, y))}
+
+    def _none(self) -> Parts:
+        """No motion of one's own is chosen; the film is as long as the profile says."""
+        frames = find_profile(self.house.profile).frames
+        gone = {"own": None, "chosen": HIDDEN, "fitting": None, "fit": None, "hand": HIDDEN, "preview": None}
+        return gone | {"frames": Look(value=frames, maximum=MOST_FRAMES)}
