@@ -46,7 +46,7 @@ def read_pickle(path: Path, limit: int) -> Any:
         raise BadInput(f"{path.name} is too large: {size >> 20} MB where {limit >> 20} MB are allowed.")
     try:
         with open(path, "rb") as file:
-            return _run(pickletools.genops(_Bounded(file, size)), path.name)
+            return _run(pickletools.genops(_Bounded(file, size)), size, path.name)
     except BadInput:
         raise
     except UNREADABLE as error:
@@ -90,7 +90,8 @@ class _Name:
 
 def _array(data: Any, kind: _Kind, shape: tuple[int, ...], order: str) -> np.ndarray:
     """Bytes as an array; ValueError where they are not as many as the shape says."""
-    data = data.encode("latin1") if isinstance(data, str) else data  # Python 2 kept bytes as text
+    if not isinstance(data, bytes | bytearray):
+        raise ValueError("no bytes")
     if len(shape) > 8 or not all(type(side) is int and 0 <= side < LARGEST_SIDE for side in shape):
         raise ValueError("not a shape")
     if math.prod(shape) * kind.dtype.itemsize != len(data):
@@ -125,8 +126,9 @@ for _core in ("numpy.core", "numpy._core"):  # up to numpy 1, and since
 NAMES = MAKERS.keys() | {("numpy", "ndarray")}  # which is only handed to _reconstruct
 
 
-def _run(steps: Iterator[tuple[Any, Any, int | None]], file: str) -> Any:
-    """Runs a pickle's instructions; returns the value on which it stops."""
+def _run(steps: Iterator[tuple[Any, Any, int | None]], size: int, file: str) -> Any:
+    """Runs the instructions of a pickle of `size` bytes; returns the value on which it stops."""
+    made = 0  # bytes out of text, which could be the same text over and over
     stack: list[Any] = []
     marks: list[list[Any]] = []  # the stacks below the marks
     memo: dict[int, Any] = {}
@@ -180,6 +182,9 @@ def _run(steps: Iterator[tuple[Any, Any, int | None]], file: str) -> Any:
         elif step == "REDUCE":
             arguments, name = stack.pop(), stack.pop()
             stack.append(MAKERS[name.key](*tuple.__iter__(arguments)))
+            made += len(stack[-1]) if isinstance(stack[-1], bytes) else 0
+            if made > size:
+                raise ValueError("more bytes than the pickle has")
         elif step == "BUILD":
             state = stack.pop()
             if not isinstance(stack[-1], PickledArray | _Kind) or not isinstance(state, tuple):

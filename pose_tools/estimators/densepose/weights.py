@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
@@ -98,13 +99,13 @@ def read_weights(path: Path, config: DensePoseConfig) -> dict[str, Tensor]:
     model = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(model, dict):
         raise BadInput(f"{path.name} holds no weights of a network.")
-    return _checked({name: _tensor(value) for name, value in model.items()}, config, path.name)
+    return _checked(model, config, path.name)
 
 
 def keep(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Write a safetensors file, and its SHA-256 beside it in the form of `sha256sum`."""
     with replacing(path) as temporary:
-        save_file(dict(tensors), temporary)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
         with replacing(_digest_of(path)) as beside:
             beside.write_text(f"{digest}  {path.name}\n")
@@ -128,24 +129,26 @@ def _digest_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def _tensor(value: object) -> Tensor | None:
-    """A pickled array as a tensor of its own memory; None for whatever else lies in a checkpoint."""
-    if not isinstance(value, PickledArray) or value.array is None:
-        return None
-    array = value.array
-    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
+def _checked(weights: Mapping[str | int, object], config: DensePoseConfig, file: str) -> dict[str, Tensor]:
+    """The network's own tensors out of a checkpoint, as float32 and in its order.
 
-
-def _checked(tensors: Mapping[str | int, Tensor | None], config: DensePoseConfig, file: str) -> dict[str, Tensor]:
-    """The network's own tensors, as float32 and in its order. BadInput where one is missing, wrong or foreign."""
-    wanted = {name: tensor.shape for name, tensor in empty(config).state_dict().items()}
-    for name in tensors:
-        if name not in wanted and not str(name).startswith(SETTINGS) and not str(name).endswith(COUNTER):
-            raise BadInput(
-                f"{file} holds the weights of another network than {config.name}: it has {plain(str(name))}."
-            )
-    for name, shape in wanted.items():
-        tensor = tensors.get(name)
-        if tensor is None or tensor.shape != shape or not tensor.is_floating_point():
+    BadInput where one is missing, of another shape or of another network. Nothing is copied before all are known to
+    have the right shapes: a pickle can name the same large array very often.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in empty(config).state_dict().items()}
+    for name in weights:
+        if name not in shapes and not str(name).startswith(SETTINGS) and not str(name).endswith(COUNTER):
+            raise BadInput(f"{file} holds weights of another network than {config.name}: it has {plain(str(name))}.")
+    own: dict[str, Tensor | np.ndarray] = {}
+    for name, shape in shapes.items():
+        value = weights.get(name)
+        value = value.array if isinstance(value, PickledArray) else value
+        if not isinstance(value, Tensor | np.ndarray) or tuple(value.shape) != shape:
             raise BadInput(f"{file} does not hold the weights of {config.name}: {name} is missing or of another shape.")
-    return {name: tensors[name].to(torch.float32) for name in wanted}
+        own[name] = value
+    return {
+        name: value.to(torch.float32)
+        if isinstance(value, Tensor)
+        else torch.from_numpy(value.astype(np.float32, order="C"))
+        for name, value in own.items()
+    }

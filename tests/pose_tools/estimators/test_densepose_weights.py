@@ -233,6 +233,8 @@ def checkpoint(arrays, folder):
     """A pickle of the official layout, with what official ones have beside the weights."""
     extras = {"pixel_mean": np.zeros((3, 1, 1), np.float32)}
     extras["proposal_generator.anchor_generator.cell_anchors.0"] = np.zeros((3, 4), np.float32)
+    turned = "roi_heads.box_predictor.cls_score.weight"
+    extras[turned] = np.asfortranarray(arrays[turned])  # as NumPy keeps an array that was transposed
     path = folder / R_50.file
     with open(path, "wb") as file:
         pickle.dump({"model": arrays | extras, "__author__": "Detectron2 Model Zoo"}, file, protocol=3)
@@ -444,6 +446,14 @@ HARM = {
     "calling ndarray": (b"cnumpy\nndarray\n)R.", "not a readable"),
     "another coding": (b"c_codecs\nencode\nX\x01\x00\x00\x00aX\x04\x00\x00\x00zlib\x86R.", "not a readable"),
     "a list of pairs to an OrderedDict": (b"ccollections\nOrderedDict\n]\x85R.", "not a readable"),
+    "bytes of the same text over and over": (
+        b"X\x10'\x00\x00"
+        + b"a" * 10_000
+        + b"q\x00"
+        + b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R" * 9
+        + b".",
+        "not a readable",
+    ),
     "an empty stack": (b".", "not a readable"),
     "a mark that is not there": (b"\x80\x03t.", "not a readable"),
     "cut off": (pickle.dumps({"model": np.zeros(1000)})[:-500], "not a readable"),
