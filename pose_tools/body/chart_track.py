@@ -1,0 +1,157 @@
+"""From the charts of a clip to the body that moved under them: one build, a pose a frame, smooth over time.
+
+    motion = find_motion_in(PoseSequence.load("dance.npz"))  # joint rotations, to be put on another body
+    track = fit_sequence(PoseSequence.load("dance.npz"))     # the same body, frame by frame
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from pose_tools.body.camera import Camera
+from pose_tools.body.chart_fit import fit_charts
+from pose_tools.body.figure import Pose, rotation_matrices, rotation_vectors
+from pose_tools.body.fit import FittedBody
+from pose_tools.body.kinematics import mix
+from pose_tools.body.motion import Motion
+from pose_tools.body.smoothing import smooth_turns, smooth_values, steady_values
+from pose_tools.body.track import Track
+from pose_tools.errors import BadInput
+from pose_tools.sequence import PoseSequence
+
+KEYS = 5             # frames that a clip's build is read from
+NEAR_SMOOTH = 0.15   # radians by which a frame strays from what its neighbours say
+SCALE_SECONDS = 0.7  # people come nearer slowly
+TREMBLE_M, TREMBLE = 0.006, 0.06  # metres and radians
+SEEN = 0.6           # of the frames that must show a person
+SURE = 0.55          # confidence that half of them must reach
+GAP_SECONDS = 0.7    # without a person that can be filled
+DOUBT_M = 0.05       # metres on the skin at which half of the confidence is gone
+
+Report = Callable[[int, int], None]
+
+
+def find_motion_in(poses: PoseSequence, report: Report | None = None) -> Motion | None:
+    """The motion that charts show, where a body lies well on most of them; None where it does not, or nobody is seen.
+
+    report: as for fit_sequence. The same charts give the same motion.
+    """
+    if len(poses) < 2:
+        return None
+    try:
+        track = fit_sequence(poses, report)
+    except BadInput:
+        return None
+    if not holds(track):
+        return None
+    return track.motion("charts", "Poses", "Read from DensePose charts.")
+
+
+def holds(track: Track) -> bool:
+    """Whether the body lies well enough on a clip's charts to stand for them, and no long gap lies between."""
+    if track.seen.mean() < SEEN or np.median(track.confidence[track.seen]) < SURE:
+        return False
+    times = np.flatnonzero(track.seen)
+    return bool(np.diff(times).max(initial=1) <= max(GAP_SECONDS * track.fps, 2))
+
+
+def fit_sequence(poses: PoseSequence, report: Report | None = None, smooth: bool = True) -> Track:
+    """The one body that moves under a clip's charts. BadInput where no frame shows a person.
+
+    Frames that show nobody are gaps: not `seen`, and filled from their neighbours. smooth: whether joints are
+    smoothed over time. report(done, total): frames done, while they are looked at twice each counts half.
+    """
+    total = len(poses)
+    rounds = 2 if smooth else 1
+
+    def told(done: int) -> None:
+        if report:
+            report(done // rounds, total)
+
+    bodies = fit_frames(poses.iuv, told)
+    times = np.array([i for i, body in enumerate(bodies) if body is not None])
+    found = [bodies[i] for i in times]
+    if smooth:
+        calm = _smoothed(found, poses.fps)
+        for k, i in enumerate(times):
+            found[k] = fit_charts(poses.iuv[i], calm[k], turn=NEAR_SMOOTH) or found[k]
+            told(total + int(i) + 1)
+        told(rounds * total)
+        found = [replace(body, overlap=was.overlap, error_px=was.error_px)
+                 for body, was in zip(_smoothed(found, poses.fps), found, strict=True)]
+    return _track(found, times, poses)
+
+
+def fit_frames(iuv: np.ndarray, told: Callable[[int], None] = lambda done: None) -> list[FittedBody | None]:
+    """The bodies of all frames of charts (T, H, W, 3), on one build; None for frames that show nobody.
+
+    The build comes from up to KEYS frames that show much of the person; from the clearest of them the body is
+    followed to either end. told(done) is called after each frame. BadInput where no frame shows a person.
+    """
+    areas = np.array([np.count_nonzero(frame[..., 0]) for frame in iuv])
+    spans = np.array_split(np.arange(len(iuv)), min(KEYS, len(iuv)))
+    keys = [int(span[areas[span].argmax()]) for span in spans]
+    fresh = {key: body for key in keys if (body := fit_charts(iuv[key])) is not None}
+    if not fresh:
+        raise BadInput("The poses show too little of a person in every frame.")
+    shape = np.median([body.shape for body in fresh.values()], axis=0)
+    first = max(fresh, key=lambda key: _confidence(fresh[key]))
+    bodies: list[FittedBody | None] = [None] * len(iuv)
+    done = 0
+    for way in (range(first, len(iuv)), range(first - 1, -1, -1)):
+        near = bodies[first]
+        for i in way:
+            bodies[i] = fit_charts(iuv[i], near, shape)
+            near = bodies[i] or near
+            done += 1
+            told(done)
+    return bodies
+
+
+def _confidence(body: FittedBody) -> float:
+    """0..1: how well a body lies on the charts, by silhouette and by skin."""
+    return body.overlap / (1 + (body.error_px / body.camera.scale / DOUBT_M) ** 2)
+
+
+def _moments(bodies: list[FittedBody]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Local turns (T, B, 3, 3), yaw (T,) unwrapped, and camera (T, 3): log of the scale, cx, cy."""
+    turns = rotation_matrices(np.stack([body.pose.rotations for body in bodies]))
+    yaw = np.unwrap([body.pose.yaw for body in bodies])
+    return turns, yaw, np.array([[np.log(b.camera.scale), b.camera.cx, b.camera.cy] for b in bodies])
+
+
+def _smoothed(bodies: list[FittedBody], fps: float) -> list[FittedBody]:
+    trust = np.array([_confidence(body) for body in bodies]) ** 2
+    turns, yaw, camera = _moments(bodies)
+    camera[:, :1] = steady_values(camera[:, :1], trust, fps, SCALE_SECONDS)
+    metre = np.exp(camera[:, :1])
+    camera[:, 1:] = smooth_values(camera[:, 1:] / metre, trust, fps, TREMBLE_M) * metre
+    turns = smooth_turns(turns, trust, fps)
+    yaw = smooth_values(yaw[:, None], trust, fps, TREMBLE)[:, 0]
+    return [_body(bodies[0], *moment) for moment in zip(rotation_vectors(turns), yaw, camera, strict=True)]
+
+
+def _body(like: FittedBody, turns: np.ndarray, yaw: float, camera: np.ndarray) -> FittedBody:
+    view = Camera(float(np.exp(camera[0])), float(camera[1]), float(camera[2]), like.camera.width, like.camera.height)
+    return replace(like, pose=Pose(turns, float(yaw), np.zeros(3)), camera=view)
+
+
+def _track(bodies: list[FittedBody], times: np.ndarray, poses: PoseSequence) -> Track:
+    """The track of bodies at some times (T,): between them passed over evenly, before and after them kept still."""
+    total = len(poses)
+    turns, yaw, camera = _moments(bodies)
+    at = np.interp(np.arange(total), times, np.arange(len(times)))
+    low = np.minimum(at.astype(int), max(len(times) - 2, 0))
+    high = np.minimum(low + 1, len(times) - 1)
+    part = at - low
+    vectors = rotation_vectors(mix(turns[low], turns[high], part[:, None]))
+    yaw = yaw[low] + part * (yaw[high] - yaw[low])
+    camera = camera[low] + part[:, None] * (camera[high] - camera[low])
+    filled = [_body(bodies[0], *moment) for moment in zip(vectors, yaw, camera, strict=True)]
+    seen, confidence = np.zeros(total, bool), np.zeros(total)
+    seen[times] = True
+    confidence[times] = [_confidence(body) for body in bodies]
+    return Track(bodies[0].shape, [b.pose for b in filled], [b.camera for b in filled], seen, confidence, poses.fps)
