@@ -240,9 +240,9 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
         shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 
-    def on(event: Callable, handler: Callable, *inputs: gr.blocks.Block) -> gr.events.Dependency:
+    def on(event: Callable, handler: Callable, *inputs: gr.blocks.Block, **more: str) -> gr.events.Dependency:
         quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-        return event(handler, list(inputs), outputs, **quick)
+        return event(handler, list(inputs), outputs, **quick, **more)
 
     def plain(handler: Callable) -> Callable:
         return lambda *arguments: answer(handler, *arguments)
@@ -274,12 +274,12 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
     on(part["library"].erase, which(desk.erase_clip), visitor, clip, subject)
     on(video.upload, plain(motions.take_video), visitor, video)
     on(part["leave"].click, plain(motions.leave_video), visitor)
-    on(part["start"].change, plain(motions.look_at), visitor, video, part["start"])
+    on(part["start"].input, plain(motions.look_at), visitor, video, part["start"], trigger_mode="always_last")
     on(part["motion"].pick, which(motions.choose), visitor, own, part["photo"], subject)
     on(part["motion"].drop, which(motions.drop), visitor, own)
     on(part["fit_timer"].tick, plain(motions.poll_fitting), visitor, fitting)
     for slider in hand:
-        on(slider.input, plain(motions.correct), visitor, fitting, *hand)
+        on(slider.input, plain(motions.correct), visitor, fitting, *hand, trigger_mode="always_last")
     wanted = [part["start"], part["end"], part["frame"], values[1]]
     begun = [
         on(part["read"].click, plain(desk.read), visitor, video, *wanted),

@@ -19,6 +19,7 @@ from dreampose_core.stopwatch import Stopwatch, expected_seconds, remember
 from pose_tools.body.gallery import PAPER
 from pose_tools.draw import colour_iuv
 from pose_tools.errors import BadInput
+from pose_tools.estimators.choose import NAMES
 from pose_tools.extract import Extracted, Request, check_video, extract_poses, write_preview
 from pose_tools.files import replacing
 from pose_tools.finding import extent
@@ -33,12 +34,16 @@ SOUND_LEFT_OUT = "The sound is left out, because parts of the video were left ou
 
 def check_request(request: Request) -> VideoInfo:
     """What the video says of itself. BadInput, one sentence, if it or the part of it that is wanted cannot be read."""
+    if request.estimator not in NAMES:
+        raise BadInput(f"There is no estimator named {request.estimator}; there are {', '.join(NAMES)}.")
+    if not 1 <= request.fps <= 60:
+        raise BadInput("Poses are read at 1 to 60 frames a second.")
     info = check_video(request.video)
     end = info.seconds if request.end is None else request.end
-    if not 0 <= request.start < end:
-        raise BadInput("The start must be before the end; please choose another part of the video.")
     if request.start >= info.seconds > 0:
         raise BadInput(f"The start lies behind the end of the video, which lasts {info.seconds:.1f} seconds.")
+    if not 0 <= request.start < end:
+        raise BadInput("The start must be before the end; please choose another part of the video.")
     if (min(end, info.seconds) if info.seconds else end) - request.start > MAX_SECONDS + 0.5:
         raise BadInput(f"Up to {MAX_SECONDS:.0f} seconds can be read at once; please choose a shorter part.")
     return info

@@ -1,17 +1,17 @@
 """A driving video for tests: a photo's person carried to and fro, with a tone."""
 
-import wave
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
 from pose_tools.video import write_video
 
 HEIGHT = 480
-RATE = 8000  # of the tone, samples a second
 
 
 def write_moving(photo: Path, out: Path, frames: int, fps: float) -> Path:
@@ -23,8 +23,7 @@ def write_moving(photo: Path, out: Path, frames: int, fps: float) -> Path:
             shift = np.float32([[1, 0, 20 * np.sin(2 * np.pi * i / frames)], [0, 1, 0]])
             yield cv2.warpAffine(picture, shift, picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
 
-    tone = 8000 * np.sin(np.arange(round(RATE * frames / fps)) / RATE * 2 * np.pi * 440)
-    with wave.open(str(out.with_suffix(".wav")), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes(tone.astype("<i2").tobytes())
-    return write_video(moved(), out, fps, audio=out.with_suffix(".wav"))
+    tone, seconds = out.with_suffix(".m4a"), frames / fps
+    sine = ["-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}", "-c:a", "aac"]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", *sine, str(tone)], check=True)
+    return write_video(moved(), out, fps, audio=tone)

@@ -20,6 +20,7 @@ from dreampose_core.library import LOCAL, Library, new_visitor
 from dreampose_core.service import House, Service
 from pose_tools.body.motion import list_motions
 from pose_tools.errors import BadInput
+from pose_tools.sequence import PoseSequence
 from pose_tools.video import probe
 
 FEW = {"frames": 6, "fps": 12, "steps": 1, "s1": 1.0, "s2": 1.0, "seed": 3}
@@ -65,7 +66,8 @@ def film(local, example_photo):
 
 def test_the_endpoints_are_named_and_explained(local):
     endpoints = local.view_api(return_format="dict", print_info=False)
-    assert set(endpoints["named_endpoints"]) == {"/animate", "/status", "/cancel", "/result", "/motions"}
+    named = {"/animate", "/extract", "/status", "/cancel", "/result", "/poses", "/motions"}
+    assert set(endpoints["named_endpoints"]) == named
     assert not endpoints["unnamed_endpoints"], "what the page itself does is no part of the API"
     for name, info in endpoints["named_endpoints"].items():
         assert info["description"], name
@@ -94,6 +96,41 @@ def test_a_subject_is_used_again_without_a_finetune(served, local, film):
     assert told["subject"] == film["subject"]
     stages = {event.stage for event in jobs.events(Library(served.root), told["job"])}
     assert "render" in stages and not stages & {"finetune", "decoder"}
+
+
+def read(client: Client, video: Path | None, **changes) -> dict:
+    values = {"start": 0.0, "end": 0.5, "fps": 12, "person_x": -1, "person_y": -1, "estimator": "auto", "visitor": ""}
+    return client.predict(video=video and handle_file(video), api_name="/extract", **values | changes)
+
+
+def test_a_video_is_read_and_followed_by_a_film_with_its_sound(served, local, public, film, driving_video):
+    told = ended(local, read(local, driving_video))
+    assert (told["state"], told["error"]) == ("done", None)
+    preview, poses = local.predict(told["motion"], "", api_name="/poses")
+    preview = preview["video"] if isinstance(preview, dict) else preview
+    assert probe(preview).frames == len(PoseSequence.load(poses)) == 6
+    made = ended(local, animate(local, None, motion=told["motion"], subject=film["subject"], frames=100))
+    assert made["state"] == "done", made["error"]
+    beside, alone, *_ = local.predict(made["job"], "", api_name="/result")
+    for video in (v["video"] if isinstance(v, dict) else v for v in (beside, alone)):
+        assert (probe(video).frames, probe(video).audio) == (6, True)
+    assert "to-and-fro" in Path(alone).name
+    with pytest.raises(AppError):
+        public.predict(told["motion"], new_visitor(), api_name="/poses")
+    with pytest.raises(AppError, match="no motion named"):
+        animate(public, None, motion=told["motion"], subject=film["subject"], visitor=new_visitor())
+
+
+def test_a_video_that_cannot_be_used_is_told_in_plain_words(local, driving_video, tmp_path):
+    (tmp_path / "dance.mp4").write_text("This is no video at all.")
+    for video, changes, words in (
+        (None, {}, "choose a video"),
+        (tmp_path / "dance.mp4", {}, "not a video that can be read"),
+        (driving_video, {"start": 3.0, "end": 9.0}, "behind the end"),
+        (driving_video, {"estimator": "guess"}, "no estimator named guess"),
+    ):
+        with pytest.raises(AppError, match=words):
+            read(local, video, **changes)
 
 
 def test_a_film_is_cancelled(local, example_photo):

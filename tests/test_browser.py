@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dreampose_core.library import LOCAL, Library
 from dreampose_core.profiles import find_profile
+from pose_tools.sequence import PoseSequence
+from pose_tools.video import probe
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 BROWSERS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
@@ -52,8 +55,8 @@ class Visitor:
         self.page.wait_for_selector(selector, state="visible", timeout=1000 * seconds)
         return self.page.locator(selector)
 
-    def upload(self, photo: Path) -> None:
-        self.page.locator("#photo input[type=file]").set_input_files(photo)
+    def upload(self, file: Path, where: str = "#photo") -> None:
+        self.page.locator(f"{where} input[type=file]").set_input_files(file)
 
     def take(self, photo: Path) -> None:
         self.upload(photo)
@@ -217,6 +220,84 @@ def test_a_film_goes_on_through_a_reload_and_is_cancelled_at_once(visit, example
     page.reload()
     visitor.see("#photo")
     assert not page.locator("#stage").is_visible(), "what was cancelled is not shown again"
+
+
+def test_a_video_is_read_put_on_the_photo_corrected_and_followed(visit, served, driving_video, example_photo, tmp_path):
+    visitor = visit()
+    page = visitor.page
+    page.click("button[data-source=own]")
+    assert not page.locator(".motion:has(input[value=catwalk])").is_visible()
+    visitor.take(example_photo)
+    page.click("#go")
+    visitor.see("#go-note .error:has-text('choose a motion first')")
+    (tmp_path / "dance.mp4").write_text("This is no video at all.")
+    visitor.upload(tmp_path / "dance.mp4", "#video")
+    assert "not a video" in visitor.see("#read-note .error").inner_text()
+
+    # the first frame at once, the part of it, and whom to follow
+    visitor.upload(driving_video, "#video")
+    visitor.see("#frame img").click()
+    visitor.see("#frame .dot")
+    assert not page.locator("#read-note .error").is_visible()
+    page.get_by_label("To second").fill("0.7")
+    page.click("#read")
+    assert "to and fro" in visitor.see("#stage .eyebrow").inner_text()
+    visitor.see("#stage .steps .now:has-text('Reading the poses')")
+    page.reload()
+    visitor.see("#stage .bar", 20)
+    assert not page.locator("#go").is_enabled()
+
+    # the poses over the frames, and the motion in the visitor's own gallery
+    visitor.see("#preview video", FILM)
+    page.wait_for_function("document.querySelector('#preview video').videoWidth > 0")
+    assert "estimator" in visitor.text("#chosen .about") and "8 frames, with sound" in visitor.text("#chosen .about")
+    assert not page.locator("#stage").is_visible()
+    assert page.locator(".motions.own .motion:has(input:checked)").count() == 1
+    with page.expect_download() as download:
+        page.click("#take-poses")
+    assert len(PoseSequence.load(download.value.path().rename(tmp_path / "poses.npz"))) == 8
+    visitor.take(example_photo)
+    visitor.see("#fit .strip", FILM)
+    assert page.locator("#fit .strip img").count() == 5
+    assert not page.locator("#hand").is_visible(), "it lies on the person's own body"
+
+    # charts alone, as other estimators give them, are corrected by hand
+    (name,) = {path.parents[2].name for path in served.root.glob("visitors/*/motions/*/motion.json")} - {LOCAL}
+    library = Library(served.root, name)
+    (motion,) = library.motions()
+    shutil.copytree(motion.folder, tmp_path / "charts")
+    facts = {"title": "charts", "seconds": motion.seconds, "fps": motion.fps, "body": False}
+    facts |= {"why": motion.why, "notes": motion.notes}
+    charts = library.add_motion("charts", tmp_path / "charts", facts)
+    page.reload()
+    visitor.see(".motion")
+    page.click("button[data-source=own]")
+    visitor.choose("charts")
+    visitor.see("#preview video")
+    visitor.take(example_photo)
+    visitor.see("#hand", FILM)
+    shown = page.locator("#fit .strip img >> nth=0")
+    before = shown.get_attribute("src")
+    page.get_by_label("number input for Size").fill("0.8")
+    page.wait_for_function("src => document.querySelector('#fit .strip img').src !== src", arg=before)
+    page.get_by_label("number input for To the side").fill("0.1")
+    visitor.advanced(Denoising_steps=1, Finetune_steps=1, Decoder_steps=1)
+    page.click("#go")
+    visitor.see("#stage .eyebrow:has-text('charts')")
+    visitor.see("#film video", FILM)
+    (clip,) = library.clips()
+    assert (clip.settings["extraction"], clip.settings["scale"], clip.settings["shift_x"]) == (charts.id, 0.8, 0.1)
+    info = probe(clip.side_by_side)
+    assert (info.frames, info.audio) == (8, True)
+
+    # what is deleted is gone, and so is its preview
+    for left in (1, 0):
+        card = page.locator(".mine >> nth=0")
+        card.hover()
+        card.locator(".away").click()
+        card.locator(".away.sure").click()
+        page.wait_for_function(f"document.querySelectorAll('.mine').length === {left}")
+    assert not page.locator("#chosen").is_visible() and library.motions() == []
 
 
 @pytest.mark.skipif(

@@ -247,13 +247,14 @@ window.studio = (() => {
 
   // A job that begins, or a film that is shown, is worth looking at: it stands at the top of the page.
   function arrive(element, props, watch) {
-    const key = () => (props.value ? props.value.id || props.value.job : "");
-    let before = key();
-    watch("value", () => {
-      const now = key();
+    let before = "";
+    const look = () => {
+      const now = props.value ? props.value.id || props.value.job : "";
       if (now && now !== before) window.scrollTo({ top: 0, behavior: "smooth" });
       before = now;
-    });
+    };
+    watch("value", look);
+    look(); // it is put up together with its first value
   }
 
   return { arrive, motions, frame, about, fit, examples, note, progress, heading, link, library, act, choose, point };

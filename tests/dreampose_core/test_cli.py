@@ -14,12 +14,9 @@ from PIL import Image
 from dreampose_core.__main__ import main
 from dreampose_core.library import Library
 from pose_tools.sequence import PoseSequence
-from pose_tools.video import probe
-from tests.dreampose_core.tiny_profile import (
-    FOLDER,
-    HEIGHT,
-    WIDTH,
-)
+from pose_tools.video import probe, write_video
+from tests.dreampose_core.tiny_profile import FOLDER, HEIGHT, WIDTH
+from tests.moving import write_moving
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = (  # a shell that started the tests in its background made every child deaf to Ctrl-C
@@ -58,8 +55,9 @@ def test_a_photo_becomes_a_clip_and_then_another(given, home, capsys):
     assert subject.title == "photo"
     assert f"--subject {subject.id}" in said
 
-    charts = PoseSequence(np.zeros((2, HEIGHT, WIDTH, 3), np.uint8), 12.0)
-    charts.save(home / "charts.npz")
+    (clip,) = Library(home / "library").clips()
+    charts = PoseSequence.load(clip.poses)
+    PoseSequence(charts.iuv[:2], 12.0).save(home / "charts.npz")
     again = animate(given, home, "--subject", subject.id)
     again[again.index("--motion") + 1] = str(home / "charts.npz")
     again[again.index("--out") + 1] = str(home / "second.gif")
@@ -68,6 +66,22 @@ def test_a_photo_becomes_a_clip_and_then_another(given, home, capsys):
     assert "Finetuning" not in capsys.readouterr().err
     assert len(Library(home / "library").clips()) == 2
     assert not any((home / "library" / "visitors" / "local" / "jobs").iterdir())
+
+
+def test_a_video_is_read_first_and_its_sound_kept(given, home, capsys):
+    video = write_moving(given / "photo.jpg", home / "walk.mp4", frames=12, fps=12)
+    order = animate(given, home, "--subject", Library(home / "library").subjects()[0].id, "--end", "0.5")
+    order[order.index("--motion") + 1] = str(video)
+    del order[order.index("--frames") : order.index("--frames") + 2]
+    assert main(order) == 0
+    said = capsys.readouterr().err
+    assert "Reading the poses" in said and "Rendering frames" in said
+    info = probe(home / "out.mp4")
+    assert (info.frames, info.audio) == (6, True)
+    assert main([*order, "--seed", "5"]) == 0
+    assert "Reading the poses" not in capsys.readouterr().err, "the motion stays in the library"
+    (motion,) = Library(home / "library").motions()
+    assert (motion.title, motion.body, motion.seconds) == ("walk", True, 0.5)
 
 
 def test_a_finetuned_subject_prints_its_id(given, home, capsys):
@@ -92,7 +106,9 @@ def test_profiles(capsys):
         (["PHOTO", "--subject", "both"], "Please give either a photo or --subject"),
         (["PHOTO", "--motion", "flying"], "There is no motion named flying"),
         (["PHOTO", "--motion", "gone.npz"], "There is no pose file named gone.npz."),
-        (["PHOTO", "--motion", "PHOTO"], "is not a readable .npz file."),
+        (["PHOTO", "--motion", "gone.mp4"], "There is no video named gone.mp4."),
+        (["PHOTO", "--motion", "PHOTO"], "is not a video that can be read."),
+        (["PHOTO", "--motion", "VIDEO", "--start", "9"], "The start lies behind the end of the video"),
         (["PHOTO", "--out", "nowhere/out.mp4"], "There is no folder nowhere"),
         (["PHOTO", "--out", "out.txt"], "--out must end in .mp4 or .gif."),
         (["PHOTO", "--frames", "0"], "The number of frames must be a whole number from 1 to 1,800."),
@@ -105,9 +121,11 @@ def test_profiles(capsys):
 def test_bad_input_is_one_sentence_and_status_2(given, tmp_path, capsys, more, sentence):
     (tmp_path / "words.jpg").write_text("words")
     Image.new("RGB", (300, 400), "grey").save(tmp_path / "wall.png")
+    write_video([np.full((96, 96, 3), 99, np.uint8)] * 12, tmp_path / "still.mp4", 12)
     names = {
         "PHOTO": given / "photo.jpg",
         "TEXT": tmp_path / "words.jpg",
+        "VIDEO": tmp_path / "still.mp4",
         "WALL": tmp_path / "wall.png",
     }
     assert main(animate(given, tmp_path, *(str(names.get(word, word)) for word in more))) == 2
