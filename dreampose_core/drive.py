@@ -1,4 +1,8 @@
-"""What drives a clip: a motion (of the gallery or a file) on the subject's body, or charts from a file."""
+"""What drives a clip: a motion (of the gallery or a file) on the subject's body, or charts from a file.
+
+Charts become a motion on the subject's own body where a body can be laid well on them, so that the photo can be
+carried along; where none can, they are placed on the photo by the bodies that both show, and drive as charts alone.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from dreampose_core.subject import Subject
+from pose_tools.align import ALIGNED, Alignment, align, apply
+from pose_tools.body.chart_track import find_motion_in
 from pose_tools.body.figure import Pose, load_figure
 from pose_tools.body.motion import Motion, find_motion, perform
 from pose_tools.body.raster import draw_iuv
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
+
+WARNINGS = "warnings"  # in the config of a clip's poses: plain sentences
+CHARTS_ALONE = "The poses do not show a body clearly enough, so the photo is not carried along with them."
 
 
 def load_drive(motion: str, file: Path | None) -> Motion | PoseSequence:
@@ -37,25 +46,42 @@ def clip_length(drive: Motion | PoseSequence, frames: int, fps: float) -> int:
 
 
 def make_poses(
-    drive: Motion | PoseSequence, subject: Subject, frames: int, fps: float
+    drive: Motion | PoseSequence, subject: Subject, frames: int, fps: float, alignment: Alignment | None = None
 ) -> tuple[PoseSequence, list[Pose] | None]:
     """The clip's charts at the subject's size, and the body's poses where there is a body in the drive.
 
-    frames: as clip_length says; fps: frames a second of the clip.
+    frames: as clip_length says; fps: frames a second of the clip. alignment: where charts are to lie on the photo;
+    then, as with charts that pose_tools.align has placed by hand, they are taken as they are and drive alone. The
+    charts' config holds under WARNINGS what a person should know. The same drive gives the same poses. Raises BadInput
+    where the charts show nobody.
     """
-    height, width = subject.photo.shape[:2]
-    if isinstance(drive, PoseSequence):
-        return _fitting(drive.resample(fps, frames), width, height), None
-    poses = perform(drive, subject.body, frames)
+    if isinstance(drive, Motion):
+        return _on_body(drive, subject, frames, fps, {"motion": drive.name})
+    charts = drive.resample(fps, frames)
+    placed = charts.config.get(ALIGNED)
+    if alignment is None and not (placed and placed["by_hand"]):
+        motion = find_motion_in(charts)
+        if motion is not None:
+            return _on_body(motion, subject, frames, fps, {**charts.config, "motion": "charts"})
+    return _alone(charts, subject, alignment), None
+
+
+def _on_body(
+    motion: Motion, subject: Subject, frames: int, fps: float, config: dict
+) -> tuple[PoseSequence, list[Pose]]:
     figure, body = load_figure(), subject.body
+    poses = perform(motion, body, frames)
     charts = [draw_iuv(figure, body.shape, pose, body.camera) for pose in poses]
-    return PoseSequence(np.stack(charts), fps, {"motion": drive.name, "frames": frames}), poses
+    return PoseSequence(np.stack(charts), fps, {**config, "frames": frames, WARNINGS: []}), poses
 
 
-def _fitting(poses: PoseSequence, width: int, height: int) -> PoseSequence:
-    """Charts at another size, not stretched: as high as the picture, cut or filled up at the sides."""
-    poses = poses.resize(max(1, round(poses.width * height / poses.height)), height)
-    cut = max(0, poses.width - width) // 2
-    iuv = poses.iuv[:, :, cut : cut + width]
-    room = width - iuv.shape[2]
-    return replace(poses, iuv=np.pad(iuv, ((0, 0), (0, 0), (room // 2, room - room // 2), (0, 0))))
+def _alone(charts: PoseSequence, subject: Subject, alignment: Alignment | None) -> PoseSequence:
+    """Charts placed on the photo, unless they were before."""
+    height, width = subject.photo.shape[:2]
+    warnings = [] if alignment is None else list(alignment.warnings)
+    if alignment is None and not (ALIGNED in charts.config and (charts.height, charts.width) == (height, width)):
+        alignment = align(charts, subject.charts)
+        warnings = [CHARTS_ALONE, *alignment.warnings]
+    if alignment is not None:
+        charts = apply(charts, alignment, width, height)
+    return replace(charts, config={**charts.config, WARNINGS: warnings})

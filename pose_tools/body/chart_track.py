@@ -27,7 +27,7 @@ NEAR_SMOOTH = 0.15   # radians by which a frame strays from what its neighbours 
 SCALE_SECONDS = 0.7  # people come nearer slowly
 TREMBLE_M, TREMBLE = 0.006, 0.06  # metres and radians
 SEEN = 0.6           # of the frames that must show a person
-SURE = 0.55          # confidence that half of them must reach
+SURE = 0.6           # confidence that half of them must reach
 GAP_SECONDS = 0.7    # without a person that can be filled
 DOUBT_M = 0.05       # metres on the skin at which half of the confidence is gone
 
@@ -41,10 +41,10 @@ def find_motion_in(poses: PoseSequence, report: Report | None = None) -> Motion 
     """
     if len(poses) < 2:
         return None
-    try:
-        track = fit_sequence(poses, report)
-    except BadInput:
+    keys = key_bodies(poses.iuv)
+    if not keys or np.median([_confidence(body) for body in keys.values()]) < SURE:
         return None
+    track = fit_sequence(poses, report, keys=keys)
     if not holds(track):
         return None
     return track.motion("charts", "Poses", "Read from DensePose charts.")
@@ -58,11 +58,14 @@ def holds(track: Track) -> bool:
     return bool(np.diff(times).max(initial=1) <= max(GAP_SECONDS * track.fps, 2))
 
 
-def fit_sequence(poses: PoseSequence, report: Report | None = None, smooth: bool = True) -> Track:
+def fit_sequence(
+    poses: PoseSequence, report: Report | None = None, smooth: bool = True, keys: dict[int, FittedBody] | None = None
+) -> Track:
     """The one body that moves under a clip's charts. BadInput where no frame shows a person.
 
     Frames that show nobody are gaps: not `seen`, and filled from their neighbours. smooth: whether joints are
     smoothed over time. report(done, total): frames done, while they are looked at twice each counts half.
+    keys: what key_bodies found, where that is known.
     """
     total = len(poses)
     rounds = 2 if smooth else 1
@@ -71,7 +74,8 @@ def fit_sequence(poses: PoseSequence, report: Report | None = None, smooth: bool
         if report:
             report(done // rounds, total)
 
-    bodies = fit_frames(poses.iuv, told)
+    keys = key_bodies(poses.iuv) if keys is None else keys
+    bodies = fit_frames(poses.iuv, keys, told)
     times = np.array([i for i, body in enumerate(bodies) if body is not None])
     found = [bodies[i] for i in times]
     if smooth:
@@ -85,20 +89,26 @@ def fit_sequence(poses: PoseSequence, report: Report | None = None, smooth: bool
     return _track(found, times, poses)
 
 
-def fit_frames(iuv: np.ndarray, told: Callable[[int], None] = lambda done: None) -> list[FittedBody | None]:
-    """The bodies of all frames of charts (T, H, W, 3), on one build; None for frames that show nobody.
-
-    The build comes from up to KEYS frames that show much of the person; from the clearest of them the body is
-    followed to either end. told(done) is called after each frame. BadInput where no frame shows a person.
-    """
+def key_bodies(iuv: np.ndarray) -> dict[int, FittedBody]:
+    """Bodies with a build of their own, found in up to KEYS frames that show much of the person."""
     areas = np.array([np.count_nonzero(frame[..., 0]) for frame in iuv])
     spans = np.array_split(np.arange(len(iuv)), min(KEYS, len(iuv)))
     keys = [int(span[areas[span].argmax()]) for span in spans]
-    fresh = {key: body for key in keys if (body := fit_charts(iuv[key])) is not None}
-    if not fresh:
+    return {key: body for key in keys if (body := fit_charts(iuv[key])) is not None}
+
+
+def fit_frames(
+    iuv: np.ndarray, keys: dict[int, FittedBody], told: Callable[[int], None] = lambda done: None
+) -> list[FittedBody | None]:
+    """The bodies of all frames of charts (T, H, W, 3), on one build; None for frames that show nobody.
+
+    The build is what the bodies of `keys` have in common; from the clearest of them the body is followed to either
+    end. told(done) is called after each frame. BadInput where there are no keys.
+    """
+    if not keys:
         raise BadInput("The poses show too little of a person in every frame.")
-    shape = np.median([body.shape for body in fresh.values()], axis=0)
-    first = max(fresh, key=lambda key: _confidence(fresh[key]))
+    shape = np.median([body.shape for body in keys.values()], axis=0)
+    first = max(keys, key=lambda key: _confidence(keys[key]))
     bodies: list[FittedBody | None] = [None] * len(iuv)
     done = 0
     for way in (range(first, len(iuv)), range(first - 1, -1, -1)):
