@@ -18,7 +18,7 @@ from torch import nn
 
 from pose_tools.errors import BadInput
 
-UNET_PLANES = 26  # of h x w x the first level's channels, for each row of a batch
+UNET_PLANES = 27  # of h x w x the first level's channels, for each row of a batch
 DECODER_PLANES = 6  # of H x W x the first level's channels, for each picture
 ENCODER_PLANES = 5
 SPARE = 1.5  # what convolutions put aside for themselves, copies in another order, gaps

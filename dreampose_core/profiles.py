@@ -1,9 +1,15 @@
 """The model profiles: which networks, at which size, with which settings when nobody asks for others."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # who only lists the profiles need not wait for it
+    import torch
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SD1 = "dreampose-sd1"
@@ -48,6 +54,12 @@ class Profile:
     def here(self) -> bool:
         """Whether its weights are on this machine."""
         return (self.folder / "model_index.json").is_file()
+
+    def dtype_on(self, device: str) -> torch.dtype:
+        """Type of the weights in sampling on a device such as "cpu" or "cuda:1"."""
+        import torch
+
+        return getattr(torch, self.precision.get(device.split(":")[0], "float32"))
 
     @property
     def what_to_do(self) -> str:

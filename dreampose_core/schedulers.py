@@ -8,16 +8,18 @@ timestep, where the noise is strongest (Lin et al. 2023, arXiv:2305.08891).
 
 from __future__ import annotations
 
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, PNDMScheduler, UniPCMultistepScheduler
-from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from typing import TYPE_CHECKING
 
 from pose_tools.errors import BadInput
 
-SCHEDULERS = {
-    "pndm": (PNDMScheduler, {"skip_prk_steps": True}),
-    "ddim": (DDIMScheduler, {"clip_sample": False}),
-    "dpm++": (DPMSolverMultistepScheduler, {"timestep_spacing": "trailing", "algorithm_type": "dpmsolver++"}),
-    "unipc": (UniPCMultistepScheduler, {"timestep_spacing": "trailing"}),
+if TYPE_CHECKING:  # who only needs the names need not wait for it
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
+
+SCHEDULERS = {  # name: class of diffusers, and what it is told beside the model's schedule
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "ddim": ("DDIMScheduler", {"clip_sample": False}),
+    "dpm++": ("DPMSolverMultistepScheduler", {"timestep_spacing": "trailing", "algorithm_type": "dpmsolver++"}),
+    "unipc": ("UniPCMultistepScheduler", {"timestep_spacing": "trailing"}),
 }
 
 
@@ -28,7 +30,9 @@ def make_scheduler(name: str, own: SchedulerMixin) -> SchedulerMixin:
     """
     if name not in SCHEDULERS:
         raise BadInput(f"There is no scheduler named {name}; there are {', '.join(SCHEDULERS)}.")
+    import diffusers
+
     kind, options = SCHEDULERS[name]
-    if kind is PNDMScheduler and own.config.get("rescale_betas_zero_snr"):
+    if name == "pndm" and own.config.get("rescale_betas_zero_snr"):
         raise BadInput("This model's schedule ends in pure noise, which PNDM cannot follow; please choose another one.")
-    return kind.from_config(own.config, **options)
+    return getattr(diffusers, kind).from_config(own.config, **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
+from dreampose_core.schedulers import SCHEDULERS
 from pose_tools.errors import BadInput
 
 LIMITS = {  # field: (least, most), both allowed
@@ -45,7 +46,8 @@ class AnimateSettings:
     (guidance of the image and of the pose, arXiv:2304.06025 section 3.4), finetune_steps and decoder_steps: None
     takes the profile's own; for a subject that was finetuned before, None takes it as it is. scale, shift_x,
     shift_y: what a hand corrects of how poses without a body lie on the photo, the shifts in widths and heights of
-    the picture. Raises BadInput outside of LIMITS.
+    the picture. scheduler (see schedulers) and guidance_interval (the part of the sampling in which the guidance is
+    on, 0…1): None takes the profile's own. Raises BadInput outside of LIMITS.
     """
 
     motion: str
@@ -62,6 +64,8 @@ class AnimateSettings:
     scale: float = 1.0
     shift_x: float = 0.0
     shift_y: float = 0.0
+    scheduler: str | None = None
+    guidance_interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name, (least, most) in LIMITS.items():
@@ -75,6 +79,14 @@ class AnimateSettings:
                 raise BadInput(
                     f"{WORDS[name]} must be {kind} from {least:g} to {most:,}.".replace(".0.", ".")
                 )
+
+        if self.scheduler is not None and self.scheduler not in SCHEDULERS:
+            raise BadInput(f"There is no scheduler named {self.scheduler}; there are {', '.join(SCHEDULERS)}.")
+        if self.guidance_interval is not None:
+            first, last = self.guidance_interval
+            if not 0 <= first <= last <= 1:
+                raise BadInput("The guidance's interval must be two numbers from 0 to 1, the smaller one first.")
+            object.__setattr__(self, "guidance_interval", (float(first), float(last)))  # JSON made a list of it
 
     def to_dict(self) -> dict:
         return asdict(self)

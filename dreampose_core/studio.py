@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet
@@ -22,7 +23,9 @@ from dreampose_core.checkpoints import FINISHED, fingerprint, load_model, load_t
 from dreampose_core.drive import clip_length, load_drive, make_poses
 from dreampose_core.finetune import FinetuneSettings, finetune_subject
 from dreampose_core.fitting import keep_time, place
+from dreampose_core.guidance import Guidance
 from dreampose_core.library import ClipEntry, Library, read_json, write_json, write_picture, write_thumbnail
+from dreampose_core.memory import check_room
 from dreampose_core.photo import open_photo
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.profiles import Profile, find_profile
@@ -37,8 +40,6 @@ from pose_tools.files import replacing
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import side_by_side, write_frames_zip, write_gif, write_video
 
-BATCH = 4  # frames rendered together; one that was cut off is rendered anew as a whole, for equal results
-
 
 @dataclass(frozen=True)
 class Order:
@@ -46,7 +47,8 @@ class Order:
 
     subject: id of a subject in the library, or of the new one that is made of `photo`; title: the new one's;
     clip: the new clip's id; poses: a file in place of the motion that the settings name; sound: to be laid under
-    the clip; folder: where unfinished work is kept; device: of torch.
+    the clip; folder: where unfinished work is kept; device: of torch; offload, compile: the way to render there, as
+    the pipeline's methods of these names say.
     """
 
     library: Library
@@ -59,6 +61,8 @@ class Order:
     sound: Path | None = None
     title: str = ""
     device: str = "cpu"
+    offload: bool = False
+    compile: bool = False
 
     @property
     def profile(self) -> Profile:
@@ -66,11 +70,14 @@ class Order:
 
 
 def profile_of(settings: AnimateSettings) -> Profile:
-    """The profile that settings name. BadInput if there is none."""
+    """The profile that settings name. BadInput if there is none, or if its weights are not here."""
     try:
-        return find_profile(settings.profile)
+        profile = find_profile(settings.profile)
     except KeyError as error:
         raise BadInput(str(error.args[0])) from error
+    if not profile.here:
+        raise BadInput(profile.what_to_do)
+    return profile
 
 
 def expected(order: Order) -> dict[str, float]:
@@ -113,10 +120,18 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     return order.library.add_clip(order.clip, made, order.subject, title, settings.to_dict())
 
 
+def load_pipeline(profile: Profile, device: str) -> DreamPosePipeline:
+    """A profile's pipeline on a device, kept between clips; nobody trains its parts in place.
+
+    BadInput where the memory is too small for it.
+    """
+    return _loaded(profile.folder, profile.dtype_on(device), device).to(device)
+
+
 @lru_cache(maxsize=1)
-def load_pipeline(folder: Path, device: str) -> DreamPosePipeline:
-    """A profile's pipeline, kept between clips; nobody trains its parts in place."""
-    return load_model(folder).to(device)
+def _loaded(folder: Path, precision: torch.dtype, device: str) -> DreamPosePipeline:
+    check_room(folder, precision, torch.device(device))
+    return load_model(folder, precision)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +175,7 @@ def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePip
     if not (folder / "subject.json").exists():
         order.library.add_subject(order.subject, order.title, subject.photo)
     say(3, "Loading the model")
-    pipeline = load_pipeline(profile.folder, order.device)
+    pipeline = load_pipeline(profile, order.device)
     say(4, "Ready")
     return subject, sheet, pipeline
 
@@ -231,11 +246,21 @@ def _render(
     moves: Moves | None,
     report: Report,
 ) -> list[Path]:
-    """Render every frame that is not on disk yet; returns the files of all."""
-    folder = order.folder / "frames"
+    """Render every frame that is not on disk yet; returns the files of all.
+
+    Frames that are rendered together and were cut off are rendered anew as a whole, for equal results.
+    """
+    folder, profile = order.folder / "frames", order.profile
     folder.mkdir(exist_ok=True)
     files = [folder / f"frame_{i:04d}.png" for i in range(len(poses))]
-    batches = [range(i, min(i + BATCH, len(files))) for i in range(0, len(files), BATCH)]
+    interval = settings.guidance_interval or profile.guidance_interval
+    guidance = Guidance(settings.s1, settings.s2, interval)
+    if order.offload:
+        pipeline.offload(order.device)
+    if order.compile:
+        pipeline.compile()
+    size = profile.batch or pipeline.batch_for(profile.height, profile.width, guidance)
+    batches = [range(i, min(i + size, len(files))) for i in range(0, len(files), size)]
     missing = [i for batch in batches if not all(files[i].exists() for i in batch) for i in batch]
     if not missing:
         return files
@@ -246,8 +271,10 @@ def _render(
         num_inference_steps=settings.steps,
         s1=settings.s1,
         s2=settings.s2,
+        guidance_interval=interval,
+        scheduler=settings.scheduler or profile.scheduler,
         seed=settings.seed,
-        batch_size=BATCH,
+        batch_size=size,
         only=missing,
         report=lambda p: report(
             replace(p, message=f"Rendering frame {min(p.step + 1, p.total)} of {p.total}")

@@ -21,6 +21,7 @@ from dreampose_core.commands.common import (
 )
 from dreampose_core.extraction import check_request, expected_to_read, read_motion
 from dreampose_core.library import Library, MotionEntry
+from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.studio import expected, make_clip
 from pose_tools.errors import BadInput
@@ -56,6 +57,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, metavar="N", help="denoising steps a frame")
     parser.add_argument("--s1", type=float, metavar="X", help="strength of the guidance by the photo")
     parser.add_argument("--s2", type=float, metavar="X", help="strength of the guidance by the pose")
+    parser.add_argument("--scheduler", choices=SCHEDULERS, help="the sampler; default the profile's")
+    parser.add_argument(
+        "--guidance-interval",
+        type=float,
+        nargs=2,
+        metavar=("FROM", "TO"),
+        help="the part of the sampling in which the guidance is on, 0 (begin) to 1 (end)",
+    )
+    parser.add_argument("--offload", action="store_true", help="for small cards: only what is at work lies on the card")
+    parser.add_argument("--compile", action="store_true", help="compile the networks: for many frames on a card")
     parser.add_argument("--report", type=Path, metavar="FILE", help="seconds, memory and settings as JSON")
 
 
@@ -86,6 +97,8 @@ def run(options: argparse.Namespace) -> int:
         scale=options.scale,
         shift_x=options.shift_x,
         shift_y=options.shift_y,
+        scheduler=options.scheduler,
+        guidance_interval=options.guidance_interval,
     )
     sound = None
     if follow:
@@ -94,6 +107,7 @@ def run(options: argparse.Namespace) -> int:
         settings = replace(settings, frames=frames, extraction=motion.id)
         file, sound = motion.drive, motion.sound
     order = make_order(options, settings, file, sound)
+    order = replace(order, offload=options.offload, compile=options.compile)
     with alone(order.library, order.subject):
         clip = make_clip(order, progress_lines(expected(order)))
         order.library.delete_job_folder(order.clip)

@@ -7,6 +7,8 @@ import torch
 from dreampose_core.guidance import FULL, NONE, PHOTO, Guidance, combine, guidance_weights
 from dreampose_core.pipeline import DreamPosePipeline, clip_pixels, drop_conditions, fast_math
 from dreampose_core.progress import Cancelled
+from dreampose_core.schedulers import SCHEDULERS
+from pose_tools.errors import BadInput
 from tests.dreampose_core.tiny import HEIGHT, WIDTH, tiny_carried, tiny_photo, tiny_pipeline, tiny_poses
 
 OPTIONS = {"num_inference_steps": 3, "s1": 2.0, "s2": 1.5, "seed": 7}
@@ -151,6 +153,65 @@ def test_strength_runs_the_end_of_the_schedule():
     model.unet.register_forward_pre_hook(lambda *_: calls.append(1))
     list(model.frames(tiny_photo(), tiny_poses(1), tiny_carried(1), num_inference_steps=6))
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("velocity", [True, False])
+def test_samplers_by_name_solve_the_same_equation(velocity):
+    """With many steps they meet; each makes its own frames with few."""
+    model = tiny_pipeline(velocity=velocity, start="noise")
+    inputs = tiny_photo(), tiny_poses(1), tiny_carried(1)
+    names = [name for name in SCHEDULERS if not (velocity and name == "pndm")]
+    few = {name: model(*inputs, scheduler=name, num_inference_steps=4, seed=7) for name in names}
+    assert len({clip.tobytes() for clip in few.values()}) == len(names)
+    many = [model(*inputs, scheduler=name, num_inference_steps=24, seed=7).astype(int) for name in names]
+    for other in many[1:]:
+        assert np.abs(other - many[0]).mean() < 2
+
+
+def test_samplers_that_cannot_be(pipeline):
+    with pytest.raises(BadInput, match="There is no scheduler named euler; there are pndm, ddim, "):
+        pipeline(tiny_photo(), tiny_poses(1), scheduler="euler")
+    with pytest.raises(BadInput, match="which PNDM cannot follow"):
+        pipeline(tiny_photo(), tiny_poses(1), scheduler="pndm")
+
+
+def test_offload_moves_each_part_to_its_work_and_back(clip, monkeypatch):
+    """One device stands for both; what counts is who is where when."""
+    model = tiny_pipeline()
+    moves = []
+    for name in ("vae", "image_encoder", "adapter", "unet", "refiner"):
+        part = getattr(model, name)
+
+        def to(*where, part=part, name=name, move=part.to):
+            moves.append((name, str(where[0])))
+            return move("cpu")
+
+        monkeypatch.setattr(part, "to", to)
+        part.register_forward_pre_hook(lambda *_, name=name: moves.append((name, "works")))
+    model._card = torch.device("cpu", 0)
+    made = model(tiny_photo(), tiny_poses(), tiny_carried(), **OPTIONS)
+    assert (made == clip).all()
+    at_work = None
+    for name, what in moves:
+        if what == "cpu:0":
+            assert at_work is None
+            at_work = name
+        elif what == "cpu":
+            assert at_work == name
+            at_work = None
+        else:
+            assert at_work == name
+    assert at_work is None and {name for name, what in moves if what == "cpu"} >= {"vae", "unet", "refiner"}
+    assert [move for move in moves if move[0] == "unet"].count(("unet", "cpu:0")) == 2  # once for each batch
+    assert tiny_pipeline().offload("cpu").with_parts()._card == torch.device("cpu")
+
+
+@pytest.mark.slow
+def test_compiled_networks_make_the_same_frames():
+    """Without the code generator, which would take a minute."""
+    model = tiny_pipeline().compile(backend="eager")
+    inputs = tiny_photo(), tiny_poses(1), tiny_carried(1)
+    assert np.abs(model(*inputs, **OPTIONS).astype(int) - tiny_pipeline()(*inputs, **OPTIONS)).max() <= 1
 
 
 def test_other_schedulers_work(pipeline):

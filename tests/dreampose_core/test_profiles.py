@@ -1,5 +1,6 @@
 """The profiles: where weights are looked for, and what is said where they are missing."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,24 @@ def test_download_of_what_needs_none(tmp_path, capsys):
     assert "are here" in capsys.readouterr().err
     assert main(["download", "--profile", "grand"]) == 2
     assert "There is no profile" in capsys.readouterr().err
+
+
+def test_the_way_of_sampling_may_be_chosen(given, tmp_path, capsys):
+    """The tiny profile, whose schedule PNDM cannot follow."""
+    words = ["animate", str(given / "photo.jpg"), "--motion", str(given / "wave.npz")]
+    words += ["--out", str(tmp_path / "out.mp4")]
+    words += ["--profile", "tiny", "--frames", "2", "--finetune-steps", "0", "--decoder-steps", "0", "--device", "cpu"]
+    words += ["--library", str(tmp_path / "library"), "--report", str(tmp_path / "report.json")]
+    assert main([*words, "--scheduler", "unipc", "--guidance-interval", "0", "0.5", "--offload"]) == 0
+    settings = json.loads((tmp_path / "report.json").read_text())["settings"]
+    assert (settings["scheduler"], settings["guidance_interval"]) == ("unipc", [0, 0.5])
+    assert AnimateSettings.from_dict(settings).guidance_interval == (0, 0.5)
+    capsys.readouterr()
+    for more, sentence in (
+        (["--scheduler", "pndm"], "which PNDM cannot follow"),
+        (["--guidance-interval", "0.6", "0.5"], "The guidance's interval must be two numbers from 0 to 1"),
+    ):
+        assert main([*words, *more]) == 2
+        assert sentence in capsys.readouterr().err
+    with pytest.raises(BadInput, match="There is no scheduler named euler"):
+        AnimateSettings(motion="sway", scheduler="euler")

@@ -1,0 +1,87 @@
+"""The estimates of memory against what is alive in the paper's networks, and what is said where it is too little."""
+
+import pytest
+import torch
+
+from dreampose_core import memory
+from dreampose_core.memory import (
+    APART,
+    MOST,
+    SPARE,
+    Need,
+    check_room,
+    frames_at_once,
+    need,
+    pictures_at_once,
+)
+from pose_tools.errors import BadInput
+from tests.dreampose_core.live import Live
+from tests.dreampose_core.tiny import tiny_pipeline
+from tests.dreampose_core.whole_size import HEIGHT, WIDTH, whole_unet, whole_vae
+
+CARD = torch.device("cuda")
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """The whole size, in half precision, without a byte of weights."""
+    with torch.device("meta"):
+        return whole_unet().to(torch.bfloat16), whole_vae().to(torch.bfloat16)
+
+
+@torch.no_grad()
+def test_the_estimates_hold_for_the_whole_size(networks):
+    unet, vae = networks
+    estimate = need(unet, vae, HEIGHT, WIDTH, 3)
+    assert estimate.weights == pytest.approx(1.89e9, rel=0.01)
+
+    def meta(*shape: int) -> torch.Tensor:
+        return torch.zeros(shape, device="meta", dtype=torch.bfloat16)
+
+    with Live(unet) as one:
+        unet(meta(3, 14, 80, 64), torch.tensor(5, device="meta"), meta(3, 50, 768))
+    assert one.peak <= estimate.frame / SPARE < 1.6 * one.peak
+    with Live(vae) as one:
+        vae.decode(meta(1, 4, 80, 64))
+    assert one.peak <= 1.01 * estimate.picture / SPARE < 1.6 * one.peak
+
+
+def test_frames_at_once_by_the_room_there_is(monkeypatch):
+    needed = Need(weights=2 * 10**9, frame=4 * 10**8, picture=8 * 10**8)
+    for free, frames, offloaded in ((3 * 10**9, 7, 2), (4 * 10**9, 10, 5), (80 * 10**9, MOST, MOST)):
+        monkeypatch.setattr(memory, "free_on", lambda _, free=free: free + APART)
+        assert frames_at_once(needed, CARD) == frames
+        assert frames_at_once(needed, CARD, offloaded=True) == offloaded
+    monkeypatch.setattr(memory, "free_on", lambda _: 3 * 10**8 + APART)
+    with pytest.raises(BadInput, match="A frame takes 1.2 GB .* 0.7 GB are free; .* --offload, .* mini"):
+        frames_at_once(needed, CARD)
+    assert pictures_at_once(needed, CARD) == 1
+    assert frames_at_once(needed, torch.device("cpu")) == memory.CPU_BATCH
+
+
+def test_a_model_that_does_not_fit_is_said_before_it_is_loaded(tmp_path, monkeypatch):
+    tiny_pipeline().save_pretrained(tmp_path)
+    sizes = {
+        name: sum(p.numel() for p in getattr(tiny_pipeline(), name).parameters())
+        for name in ("vae", "unet", "image_encoder", "adapter", "refiner")
+    }
+    whole, largest = 4 * sum(sizes.values()), 4 * max(sizes.values())
+
+    def say(free: int, device: torch.device, precision=torch.float32, offload: bool = False) -> str | None:
+        monkeypatch.setattr(memory, "free_on", lambda _: free)
+        try:
+            check_room(tmp_path, precision, device, offload)
+        except BadInput as error:
+            return str(error)
+        return None
+
+    cpu = torch.device("cpu")
+    assert say(2 * whole, cpu) is None and say(int(0.6 * whole), cpu, torch.bfloat16) is None
+    assert say(whole // 2, cpu).endswith("close other programs, or use the profile mini.")
+    assert "this machine has 0.0 GB free" in say(whole // 2, cpu)
+    assert say(int(0.9 * whole), CARD).endswith("use half precision or --offload or the profile mini.")
+    assert say(2 * largest, CARD, offload=True) is None
+
+
+def test_what_is_free_is_known():
+    assert 10**6 < memory.free_on(torch.device("cpu")) < 10**14
