@@ -1,5 +1,4 @@
-"""The views of one photo that a subject is finetuned on: crops, flips and small turns of the photo, with its
-charts.
+"""The views of a subject's photos that it is finetuned on: crops, flips and small turns, with their charts.
 
 A look is the photo with one set of charts and one carried picture; a crop is a similarity of the picture's
 plane, mirrored or not. Both are drawn from a seed, so that every run enumerates the same ones. Knows nothing
@@ -39,13 +38,14 @@ class Look:
 
     photo: uint8 (H, W, 3), the truth; mask: float32 (H, W), 0…1 the person; charts: uint8 (5, H, W, 3), the
     poses around it, its own in the middle; carried: a carried picture of this pose, or None for a model
-    without.
+    without; of: which of the subject's photos it shows, 0 is the main one.
     """
 
     photo: np.ndarray
     mask: np.ndarray
     charts: np.ndarray
     carried: Carried | None
+    of: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Crop:
     flip: bool
 
 
-def looks_of(subject: Subject, sheet: Sheet | None, count: int, seed: int) -> list[Look]:
-    """Looks of a subject: first standing still in the photo's own pose, then as if caught in some slow
-    movement.
+def looks_of(subject: Subject, sheet: Sheet | None, count: int, seed: int, of: int = 0) -> list[Look]:
+    """Looks of one photo of a subject: first standing still in the photo's own pose, then as if caught in some
+    slow movement.
 
     The carried pictures are drawn for poses that are off by as much as a fit is, so that the network learns
-    to follow the charts where the two differ; without a sheet there are none.
+    to follow the charts where the two differ; without a sheet there are none. of: the photo's number.
     """
-    rng = np.random.default_rng([seed, 0])
+    rng = np.random.default_rng([seed, 0, of])
     body, figure = subject.body, load_figure()
     looks = []
     for index in range(count):
@@ -78,7 +78,7 @@ def looks_of(subject: Subject, sheet: Sheet | None, count: int, seed: int) -> li
             for step in range(-(POSES // 2), POSES // 2 + 1)
         ]
         carried = carry(sheet, _moved(body.pose, error)) if sheet is not None else None
-        looks.append(Look(subject.photo, subject.mask, np.stack(charts), carried))
+        looks.append(Look(subject.photo, subject.mask, np.stack(charts), carried, of))
     return looks
 
 
@@ -90,6 +90,11 @@ def draw_crops(count: int, seed: int) -> list[Crop]:
         zoom, turn = float(rng.uniform(*ZOOM)), float(rng.uniform(-TURN, TURN))
         crops.append(Crop(zoom, turn, tuple(rng.uniform(-SHIFT, SHIFT, 2).tolist()), index % 2 == 1))
     return crops
+
+
+def look_of_crop(index: int, looks: int) -> int:
+    """Which of the looks a crop cuts: all in turn, and each of them as often flipped as not."""
+    return (index + (index // looks if looks % 2 == 0 else 0)) % looks
 
 
 def apply_crop(look: Look, crop: Crop) -> Look:
@@ -119,9 +124,8 @@ def apply_crop(look: Look, crop: Crop) -> Look:
             visibility=warp(carried.visibility),
             iuv=warp_charts(carried.iuv),
         )
-    return Look(
-        warp(look.photo), warp(look.mask), np.stack([warp_charts(one) for one in look.charts]), carried
-    )
+    charts = np.stack([warp_charts(one) for one in look.charts])
+    return Look(warp(look.photo), warp(look.mask), charts, carried, look.of)
 
 
 def _moved(pose, by: np.ndarray):

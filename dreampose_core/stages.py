@@ -1,8 +1,8 @@
 """One stage of a finetune: steps, scores, the best weights, and a state on disk from which it goes on bit by
 bit.
 
-The state is one safetensors file: weights, AdamW's averages, the best weights so far, and as JSON the step
-and scores. Nothing random is in it, since what a step draws comes from `draw_generator`. Knows nothing of
+The state is one safetensors file: weights, the optimizer's averages, the best weights so far, and as JSON the
+step and scores. Nothing random is in it, since what a step draws comes from `draw_generator`. Knows nothing of
 networks.
 """
 
@@ -21,20 +21,23 @@ from torch import Tensor, nn
 
 from dreampose_core.checkpoints import load_tensors, save_tensors
 from dreampose_core.progress import Progress, Report
+from pose_tools.errors import BadInput
 
 WARMUP = 5  # steps
 LAST_RATE = 0.1  # of the learning rate's height, at the end of a cosine
 CLIP = 1.0  # largest norm of the gradient
-AVERAGES = ("exp_avg", "exp_avg_sq")
+BETAS = (0.9, 0.99)
 
 
 class Pace(Protocol):
-    """Steps between scores, states and live samples; scores without a better one that end a stage."""
+    """Steps between scores, states and live samples; scores without a better one that end a stage; whether the
+    optimizer's averages have 8 bits."""
 
     evaluate_every: int
     checkpoint_every: int
     preview_every: int
     patience: int
+    eight_bit: bool
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Stage:
 
 @dataclass
 class Result:
-    """best: the best weights by name, empty where nothing beat those at the start; scores: (step, score)."""
+    """best: the best weights by name, on the CPU, empty where nothing beat those at the start; scores: (step,
+    score)."""
 
     name: str
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -72,7 +76,7 @@ class Result:
     def take(self, step: int, score: float, parameters: Mapping[str, nn.Parameter]) -> None:
         if self.scores and score < min(known for _, known in self.scores):
             self.best_step = step
-            self.best = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+            self.best = _kept(parameters)
         self.scores.append((step, score))
 
 
@@ -88,12 +92,25 @@ def rate_at(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / WARMUP) * (LAST_RATE + (1 - LAST_RATE) * cosine)
 
 
+def make_optimizer(parameters: list[nn.Parameter], rate: float, eight_bit: bool) -> torch.optim.Optimizer:
+    """AdamW without weight decay. BadInput where 8-bit averages are wanted and bitsandbytes is missing."""
+    options = {"lr": rate, "betas": BETAS, "weight_decay": 0.0}
+    if eight_bit:
+        try:
+            from bitsandbytes.optim import AdamW8bit
+        except ImportError as error:
+            raise BadInput("8-bit Adam needs the package bitsandbytes: pip install bitsandbytes.") from error
+        return AdamW8bit(parameters, **options)
+    on_card = parameters[0].device.type == "cuda"  # there one kernel does it all, and needs no room of its own
+    return torch.optim.AdamW(parameters, fused=on_card, **options)
+
+
 def run_stage(stage: Stage, work: Path, report: Report) -> Result:
     """Train to the end, or go on from the state in `work`; leaves the parameters at the best weights met."""
     path = work / f"{stage.name}.safetensors"
     parameters = list(stage.parameters.values())
-    optimizer = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.99), weight_decay=0.0)
-    start = {name: parameter.detach().clone() for name, parameter in stage.parameters.items()}
+    optimizer = make_optimizer(parameters, stage.rate, stage.pace.eight_bit)
+    start = _kept(stage.parameters)
     result, step = Result(stage.name), 0
     if path.is_file():
         result, step = _read_state(path, stage, optimizer)
@@ -125,23 +142,37 @@ def run_stage(stage: Stage, work: Path, report: Report) -> Result:
     return result
 
 
-def _save_state(path: Path, stage: Stage, optimizer: torch.optim.AdamW, result: Result, step: int) -> None:
-    tensors = {}
-    for name, parameter in stage.parameters.items():
-        tensors[f"now.{name}"] = parameter
-        for average in AVERAGES:
-            tensors[f"{average}.{name}"] = optimizer.state[parameter][average]
+def _kept(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """Copies that take no room on a card."""
+    return {name: parameter.detach().to("cpu", copy=True) for name, parameter in parameters.items()}
+
+
+def _save_state(path: Path, stage: Stage, optimizer: torch.optim.Optimizer, result: Result, step: int) -> None:
+    names, numbers = list(stage.parameters), {}
+    tensors = {f"now.{name}": parameter for name, parameter in stage.parameters.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        for key, value in state.items():
+            if isinstance(value, Tensor):  # a copy, since 8-bit Adam keeps its tables once for all parameters
+                tensors[f"{key}/{names[index]}"] = value.to("cpu", copy=True)
+            else:
+                numbers[f"{key}/{names[index]}"] = value
     tensors |= {f"best.{name}": tensor for name, tensor in result.best.items()}
-    save_tensors(path, tensors, {"step": step, "best_step": result.best_step, "scores": result.scores})
+    info = {"step": step, "best_step": result.best_step, "scores": result.scores, "numbers": numbers}
+    save_tensors(path, tensors, info)
 
 
-def _read_state(path: Path, stage: Stage, optimizer: torch.optim.AdamW) -> tuple[Result, int]:
+def _read_state(path: Path, stage: Stage, optimizer: torch.optim.Optimizer) -> tuple[Result, int]:
     tensors, info = load_tensors(path)
+    states: dict[str, dict] = {name: {} for name in stage.parameters}
+    for whole, value in (tensors | info["numbers"]).items():
+        key, slash, name = whole.partition("/")
+        if slash:
+            states[name][key] = value
     with torch.no_grad():
         for name, parameter in stage.parameters.items():
             parameter.copy_(tensors[f"now.{name}"])
-            averages = {average: tensors[f"{average}.{name}"].to(parameter.device) for average in AVERAGES}
-            optimizer.state[parameter] = {"step": torch.tensor(float(info["step"]))} | averages
+    known = {index: state for index, state in enumerate(states.values()) if state}
+    optimizer.load_state_dict({"state": known, "param_groups": optimizer.state_dict()["param_groups"]})
     best = {name: tensors[f"best.{name}"] for name in stage.parameters if f"best.{name}" in tensors}
     scores = [(int(step), float(score)) for step, score in info["scores"]]
     return Result(stage.name, best, info["best_step"], scores), info["step"]

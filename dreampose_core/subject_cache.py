@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dreampose_core.crops import Look, apply_crop, draw_crops
+from dreampose_core.crops import Look, apply_crop, draw_crops, look_of_crop
 from dreampose_core.encoding import fast_math, visibility_plane
 from dreampose_core.modeling import CARRIED_CHANNELS, LATENT_STRIDE, chart_planes
 from dreampose_core.pipeline import DreamPosePipeline
@@ -23,12 +23,12 @@ ENCODE_BATCH = 4
 
 @dataclass(frozen=True, eq=False)
 class Cache:
-    """N pictures of one subject.
+    """N pictures of one subject, cut from P photos.
 
-    latents (N, 4, h, w) of the photo; poses (N, 10, h, w); carried (N, 5, h, w), empty (0,) for a model that
-    reads none; person (N, 1, h, w) in 0…1; pictures uint8 (N, H, W, 3); flip (N,) 0 or 1. clip (2, tokens,
-    width) and adapter (2, 4, h, w): what the adapter reads of the photo and of the flipped photo; none_clip
-    and none_adapter: (1, ...), the same of no photo.
+    latents (N, 4, h, w) of the pictures; poses (N, 10, h, w); carried (N, 5, h, w), empty (0,) for a model that
+    reads none; person (N, 1, h, w) in 0…1; pictures uint8 (N, H, W, 3); flip (N,) 0 or 1. clip (2 P, tokens,
+    width) and adapter (2 P, 4, h, w): what the adapter reads of every photo as it is, and after those of every
+    flipped photo; the main photo is the first. none_clip and none_adapter: (1, ...), the same of no photo.
     """
 
     latents: Tensor
@@ -42,6 +42,10 @@ class Cache:
     none_clip: Tensor
     none_adapter: Tensor
 
+    @property
+    def photos(self) -> int:
+        return len(self.clip) // 2
+
     def to(self, device: torch.device) -> Cache:
         return Cache(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
@@ -49,10 +53,14 @@ class Cache:
 def build_cache(
     pipeline: DreamPosePipeline, looks: Sequence[Look], count: int, seed: int, tick: Callable[[], None]
 ) -> Cache:
-    """Cut `count` pictures from the looks in turn and encode them; `tick` is called between the batches."""
+    """Cut `count` pictures from the looks in turn and encode them; `tick` is called between the batches.
+
+    The looks of the main photo come first.
+    """
     crops = draw_crops(count, seed)
-    views = [apply_crop(looks[index % len(looks)], crop) for index, crop in enumerate(crops)]
-    photo = looks[0].photo
+    views = [apply_crop(looks[look_of_crop(index, len(looks))], crop) for index, crop in enumerate(crops)]
+    photos = np.stack([photo for _, photo in sorted({look.of: look.photo for look in looks}.items())])
+    photo = photos[0]
     size = (photo.shape[0] // LATENT_STRIDE, photo.shape[1] // LATENT_STRIDE)
     latents, carried = [], []
     with torch.no_grad(), fast_math(pipeline._execution_device):
@@ -66,7 +74,10 @@ def build_cache(
                 carried.append(torch.zeros(len(part), CARRIED_CHANNELS, *size).to(latents[-1]))
             else:
                 carried.append(pipeline.encode_carried([view.carried for view in part]))
-        code = pipeline.encode_photo(np.stack([photo, photo[:, ::-1]]))
+        codes = []
+        for one in np.concatenate([photos, photos[:, :, ::-1]]):
+            tick()
+            codes.append(pipeline.encode_photo(one))
         none = pipeline.no_photo(*photo.shape[:2])
     person = torch.from_numpy(np.stack([view.mask for view in views]))[:, None].float()
     return Cache(
@@ -76,8 +87,8 @@ def build_cache(
         person=visibility_plane(person),
         pictures=torch.from_numpy(np.stack([view.photo for view in views])),
         flip=torch.tensor([int(crop.flip) for crop in crops]),
-        clip=code.clip.float(),
-        adapter=code.adapter_latents,
+        clip=torch.cat([code.clip for code in codes]).float(),
+        adapter=torch.cat([code.adapter_latents for code in codes]),
         none_clip=none.clip.float(),
         none_adapter=none.adapter_latents,
     )
