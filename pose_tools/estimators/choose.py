@@ -52,7 +52,7 @@ def _load(name: str, device: str, report: Callable[[int, int | None], None] | No
     if name == DETECTRON2:
         from pose_tools.estimators.detectron2 import load_detectron2
 
-        return load_detectron2(device)
+        return load_detectron2(device, report=report)
     from pose_tools.estimators.densepose import load_densepose
 
     return load_densepose(device, report=report)

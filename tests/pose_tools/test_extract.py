@@ -246,3 +246,12 @@ def test_sound_is_cut_along(walk, tmp_path):
 def test_the_checks_tell_what_a_video_is(walk):
     info = check_video(walk)
     assert (info.width, info.height, info.frames) == (240, 320, 8)
+
+
+def test_auto_falls_back_where_a_download_is_refused(monkeypatch, tmp_path):
+    """A GPU would be worth the official network; a proxy that nobody listens at refuses its weights."""
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("DREAMPOSE_CACHE", str(tmp_path))
+    choice = choose("auto", device="cuda")
+    assert choice.name == "lite" and choice.estimator is None
+    assert "could not be downloaded" in choice.why and str(tmp_path) in choice.why
