@@ -33,7 +33,7 @@ from gradio.data_classes import FileData, ImageData  # noqa: E402
 
 from dreampose_core.desk import GO_NEW, LIFETIME, SHARE, Desk  # noqa: E402
 from dreampose_core.jobs.inline import do_job, give_up, take_job  # noqa: E402
-from dreampose_core.motion_desk import MOST_FRAMES, READ  # noqa: E402
+from dreampose_core.motion_desk import LEAST_FRAMES, MOST_FRAMES, READ  # noqa: E402
 from dreampose_core.parts import PARTS, Look  # noqa: E402
 from dreampose_core.photo import MAX_BYTES  # noqa: E402
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile  # noqa: E402
@@ -115,7 +115,7 @@ def advanced(profile: Profile) -> list[gr.Slider | gr.Number]:
     whole = {"step": 1, "precision": 0, "buttons": []}
     half = {"step": 0.5, "buttons": []}
     with gr.Row():
-        frames = gr.Slider(4, MOST_FRAMES, profile.frames, label="Frames", **whole)
+        frames = gr.Slider(LEAST_FRAMES, MOST_FRAMES, profile.frames, label="Frames", **whole)
         fps = gr.Slider(4, 30, profile.fps, label="Frames a second", **whole)
         steps = gr.Slider(1, 50, profile.steps, label="Denoising steps", **whole)
         s1 = gr.Slider(0, 12, profile.s1, label="Photo guidance s1", **half)
@@ -189,7 +189,7 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, list, gr.HTML]:
             part["go_note"] = view("note(value)", elem_id="go-note")
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
                 values = advanced(find_profile(house.profile))
-                part["frames"] = values[0]
+                part["frames"], part["fps"] = values[:2]
     part["library"] = view("library(value)", ("pick", "remove", "open", "erase"), elem_id="library")
     return part, values, pictures
 
@@ -280,7 +280,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
     on(part["fit_timer"].tick, plain(motions.poll_fitting), visitor, fitting)
     for slider in hand:
         on(slider.input, plain(motions.correct), visitor, fitting, *hand, trigger_mode="always_last")
-    wanted = [part["start"], part["end"], part["frame"], values[1]]
+    on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")
+    wanted = [part["start"], part["end"], part["frame"], part["fps"]]
     begun = [
         on(part["read"].click, plain(desk.read), visitor, video, *wanted),
         on(part["go"].click, plain(desk.start), visitor, part["photo"], subject, part["motion"], *values, *hand),
@@ -344,7 +345,7 @@ def add_endpoints(desk: Desk, part: dict, values: list[gr.Slider | gr.Number]) -
     hand, span = ([part[n] for n in names] for names in (("scale", "shift_x", "shift_y"), ("start", "end")))
     endpoints = (
         (service.animate, [part["photo"], name, *values, subject, visitor, *hand], told),
-        (service.extract, [part["video"], *span, values[1], *person, estimator, visitor], told),
+        (service.extract, [part["video"], *span, part["fps"], *person, estimator, visitor], told),
         (service.status, [job, visitor], told),
         (service.cancel, [job, visitor], told),
         (result, [job, visitor], files),

@@ -1,13 +1,15 @@
 """The one way from a driving video to a motion in the library, shared by the worker, the page and the command line.
 
-read (the poses of one person) -> draw (the preview), then the sound of the same part, a small moving picture, and
-the motion's folder, which appears whole or not at all. Knows nothing of jobs.
+read (the poses of one person) -> body (where they are charts alone: the body that moves under them) -> draw (the
+preview), then the sound of the same part, a small moving picture, and the motion's folder, which appears whole or not
+at all. Knows nothing of jobs.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from PIL import Image
 from dreampose_core.library import Library, MotionEntry
 from dreampose_core.progress import Progress, Report, silent
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, remember
+from pose_tools.body.chart_track import find_motion_in
 from pose_tools.body.gallery import PAPER
 from pose_tools.draw import colour_iuv
 from pose_tools.errors import BadInput
@@ -29,6 +32,7 @@ from pose_tools.video import VideoInfo, cut_sound
 MAX_SECONDS = 60.0  # of a driving video that are read at once
 PREVIEW_EVERY = 0.7  # seconds between live pictures
 THUMBNAIL, THUMBNAIL_FRAMES = (160, 200), 16  # pixels (width, height); pictures of the moving one
+DOING = {"read": "Reading", "body": "Fitting", "draw": "Drawing"}
 SOUND_LEFT_OUT = "The sound is left out, because parts of the video were left out in between."
 
 
@@ -72,6 +76,8 @@ def read_motion(
     report = watch.listen(report)
     report(Progress("read", 0, units["read"], message="Looking at the video"))
     extracted = extract_poses(request, _teller("read", units["read"], report))
+    if extracted.motion is None:
+        extracted = replace(extracted, motion=find_motion_in(extracted.poses, _teller("body", units["read"], report)))
     write_preview(extracted, request, made / "preview.mp4", _teller("draw", len(extracted.poses), report))
     extracted.save(made)
     notes = list(extracted.notes)
@@ -122,8 +128,8 @@ def _teller(stage: str, total: int, report: Report):
             shown[0] = now
         else:
             picture = None
-        what = f"{'Reading' if stage == 'read' else 'Drawing'} frame {done} of {whole}"
-        report(Progress(stage, done, whole, preview=picture, message=what if done else "Getting ready to read"))
+        line = f"{DOING[stage]} frame {done} of {whole}" if done else "Getting ready"
+        report(Progress(stage, done, whole, preview=picture, message=line))
 
     return tell
 

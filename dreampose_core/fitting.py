@@ -84,12 +84,9 @@ def fit_motion(drive: Motion | PoseSequence, subject: Subject) -> Fitting:
     return Fitting(subject.photo, charts, None, ())
 
 
-def place(drive: Motion | PoseSequence, subject: Subject, hand: Hand) -> Motion | PoseSequence:
-    """Charts alone as the subject's photo sees them, corrected by hand; a motion as it is."""
-    if isinstance(drive, Motion):
-        return drive
-    height, width = subject.photo.shape[:2]
-    return apply(drive, align(drive, subject.charts).adjusted(*hand), width, height)
+def placed(drive: Motion | PoseSequence, subject: Subject, hand: Hand) -> Alignment | None:
+    """Where a hand has put charts on a subject's photo; None for a motion, which lies on the body."""
+    return None if isinstance(drive, Motion) else align(drive, subject.charts).adjusted(*hand)
 
 
 def keep_time(drive: Motion | PoseSequence, frames: int, fps: float) -> tuple[Motion | PoseSequence, int]:

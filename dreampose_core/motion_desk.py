@@ -21,7 +21,7 @@ from pose_tools.extract import check_video, first_frame
 
 NO_VIDEO = "Please choose a video first."
 READ = "Read the poses"
-MOST_FRAMES = 120  # of the page's slider, but for a film that follows a longer video
+LEAST_FRAMES, MOST_FRAMES = 4, 120  # of the page's slider, but for a film that follows a longer video
 FITTING = "Putting the motion on your photo"
 
 
@@ -108,9 +108,8 @@ class MotionDesk:
         return self._none() if own else {}
 
     def show(self, library: Library, motion: str) -> Parts:
-        """A motion of the library with its preview, and a film as long as it is."""
+        """A motion of the library with its preview, and a film as long as it is, with as many frames a second."""
         entry = library.motion(motion)
-        frames = max(4, round(entry.seconds * find_profile(self.house.profile).fps))
         preview, poses = self.files(entry)
         return {
             "motion": Look(value=motion, own=own_motions(library), source="own"),
@@ -119,8 +118,13 @@ class MotionDesk:
             "preview": preview,
             "about": motion_view(entry),
             "take_poses": poses,
-            "frames": Look(value=frames, maximum=max(frames, MOST_FRAMES)),
+            "frames": _frames(entry.seconds * entry.fps),
+            "fps": entry.fps,
         }
+
+    def pace(self, browser: str | None, own: str | None, fps: float) -> Parts:
+        """Other frames a second: a film that follows a video stays as long as that."""
+        return {"frames": _frames(self.house.library(browser).motion(own).seconds * fps)} if own else {}
 
     def files(self, entry: MotionEntry) -> tuple[str, str]:
         """A motion's preview, and its poses, under names that say so."""
@@ -176,6 +180,12 @@ class MotionDesk:
 
     def _none(self) -> Parts:
         """No motion of one's own is chosen; the film is as long as the profile says."""
-        frames = find_profile(self.house.profile).frames
+        profile = find_profile(self.house.profile)
         gone = {"own": None, "chosen": HIDDEN, "fitting": None, "fit": None, "hand": HIDDEN, "preview": None}
-        return gone | {"frames": Look(value=frames, maximum=MOST_FRAMES)}
+        return gone | {"frames": _frames(profile.frames), "fps": profile.fps}
+
+
+def _frames(count: float) -> Look:
+    """The slider of the frames, which reaches as far as a film needs it."""
+    frames = max(LEAST_FRAMES, round(count))
+    return Look(value=frames, maximum=max(frames, MOST_FRAMES))

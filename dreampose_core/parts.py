@@ -9,7 +9,7 @@ PARTS = (
     "visitor job held clip subject timer stage progress cancel again show heading film alone take_video"
     " take_beside take_gif take_frames share link photo photo_note go go_note library"
     " motion video drop reading frame start end read read_note own chosen preview about take_poses"
-    " fitting fit_timer fit hand scale shift_x shift_y frames"
+    " fitting fit_timer fit hand scale shift_x shift_y frames fps"
 ).split()
 
 Parts = dict[str, object]

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 STAGES = ("prepare", "finetune", "decoder", "render", "write")  # of a film
-READING, FITTING = ("read", "draw"), ("fit",)  # of an extraction, and of putting poses on a photo
+READING, FITTING = ("read", "body", "draw"), ("fit",)  # of an extraction, and of putting poses on a photo
 ORDER = (*READING, *FITTING, *STAGES)
 TITLES = {
     "read": "Reading the poses",
+    "body": "Laying a body under the poses",
     "draw": "Drawing the preview",
     "fit": "Putting the poses on the photo",
     "prepare": "Finding the person and the pose",

@@ -88,6 +88,11 @@ class AnimateSettings:
                 raise BadInput("The guidance's interval must be two numbers from 0 to 1, the smaller one first.")
             object.__setattr__(self, "guidance_interval", (float(first), float(last)))  # JSON made a list of it
 
+    @property
+    def hand(self) -> tuple[float, float, float]:
+        """Scale and shifts by hand."""
+        return self.scale, self.shift_x, self.shift_y
+
     def to_dict(self) -> dict:
         return asdict(self)
 

@@ -22,7 +22,7 @@ from dreampose_core.carry import Carried, Sheet, carry, make_sheet
 from dreampose_core.checkpoints import FINISHED, fingerprint, load_model, load_tuned
 from dreampose_core.drive import clip_length, load_drive, make_poses
 from dreampose_core.finetune import FinetuneSettings, finetune_subject
-from dreampose_core.fitting import keep_time, place
+from dreampose_core.fitting import keep_time, placed
 from dreampose_core.guidance import Guidance
 from dreampose_core.library import ClipEntry, Library, read_json, write_json, write_picture, write_thumbnail
 from dreampose_core.memory import check_room
@@ -105,11 +105,12 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     report = watch.listen(report)
     subject, sheet, pipeline = _prepare(order, report)
     tuned, settings = _tune(order, pipeline, subject, sheet, report)
-    frames = clip_length(drive, settings.frames, settings.fps)
+    frames, alignment = clip_length(drive, settings.frames, settings.fps), None
     if settings.extraction:
         drive, frames = keep_time(drive, settings.frames, settings.fps)
-    drive = place(drive, subject, (settings.scale, settings.shift_x, settings.shift_y))
-    poses, moves = make_poses(drive, subject, frames, settings.fps)
+    if settings.extraction or settings.hand != (1.0, 0.0, 0.0):
+        alignment = placed(drive, subject, settings.hand)
+    poses, moves = make_poses(drive, subject, frames, settings.fps, alignment)
     settings = replace(settings, frames=len(poses))
     frames = _render(order, settings, tuned, subject, poses, Moves(sheet, moves) if moves else None, report)
     made = _write(order, settings, subject, poses, frames, report)

@@ -239,7 +239,7 @@ def test_a_video_is_read_put_on_the_photo_corrected_and_followed(visit, served, 
     visitor.see("#frame img").click()
     visitor.see("#frame .dot")
     assert not page.locator("#read-note .error").is_visible()
-    page.get_by_label("To second").fill("0.7")
+    page.get_by_label("To second").fill("0.5")
     page.click("#read")
     assert "to and fro" in visitor.see("#stage .eyebrow").inner_text()
     visitor.see("#stage .steps .now:has-text('Reading the poses')")
@@ -250,12 +250,12 @@ def test_a_video_is_read_put_on_the_photo_corrected_and_followed(visit, served, 
     # the poses over the frames, and the motion in the visitor's own gallery
     visitor.see("#preview video", FILM)
     page.wait_for_function("document.querySelector('#preview video').videoWidth > 0")
-    assert "estimator" in visitor.text("#chosen .about") and "8 frames, with sound" in visitor.text("#chosen .about")
+    assert "estimator" in visitor.text("#chosen .about") and "6 frames, with sound" in visitor.text("#chosen .about")
     assert not page.locator("#stage").is_visible()
     assert page.locator(".motions.own .motion:has(input:checked)").count() == 1
     with page.expect_download() as download:
         page.click("#take-poses")
-    assert len(PoseSequence.load(download.value.path().rename(tmp_path / "poses.npz"))) == 8
+    assert len(PoseSequence.load(download.value.path().rename(tmp_path / "poses.npz"))) == 6
     visitor.take(example_photo)
     visitor.see("#fit .strip", FILM)
     assert page.locator("#fit .strip img").count() == 5
@@ -288,7 +288,7 @@ def test_a_video_is_read_put_on_the_photo_corrected_and_followed(visit, served, 
     (clip,) = library.clips()
     assert (clip.settings["extraction"], clip.settings["scale"], clip.settings["shift_x"]) == (charts.id, 0.8, 0.1)
     info = probe(clip.side_by_side)
-    assert (info.frames, info.audio) == (8, True)
+    assert (info.frames, info.audio) == (6, True)
 
     # what is deleted is gone, and so is its preview
     for left in (1, 0):

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dreampose_core.drive import load_drive
-from dreampose_core.fitting import Fitting, fit_motion, keep_time, place
+from dreampose_core.drive import load_drive, make_poses
+from dreampose_core.fitting import Fitting, fit_motion, keep_time, placed
 from dreampose_core.jobs import client
 from dreampose_core.jobs.inline import do_job, take_job
 from dreampose_core.library import Library
@@ -64,7 +64,7 @@ def test_a_motion_has_all_its_files_and_the_video_is_gone(library):
 def test_the_progress_is_told_with_pictures_and_the_seconds_left(library):
     (motion,) = library.motions()
     events = client.events(library, motion.id)
-    assert [e.stage for e in events] == sorted((e.stage for e in events), key=["read", "draw"].index)
+    assert [e.stage for e in events] == sorted((e.stage for e in events), key=["read", "body", "draw"].index)
     assert events[-1].stage == "draw" and events[-1].step == events[-1].total == FRAMES
     assert any(e.preview for e in events if e.stage == "read")
     assert all(e.seconds_left is not None for e in events)
@@ -88,7 +88,8 @@ def test_charts_alone_follow_the_hand_and_lie_in_the_film_as_they_are_shown(libr
     fit_motion(charts, subject).save(tmp_path)
     found = Fitting.load(tmp_path)
     as_found, larger, aside = (
-        place(charts, subject, hand).iuv for hand in ((1.0, 0.0, 0.0), (1.3, 0.0, 0.0), (1.0, 0.25, 0.0))
+        make_poses(charts, subject, FRAMES, FPS, placed(charts, subject, hand))[0].iuv
+        for hand in ((1.0, 0.0, 0.0), (1.3, 0.0, 0.0), (1.0, 0.25, 0.0))
     )
     person = subject.charts[..., 0] > 0
     seen = as_found[..., 0] > 0
