@@ -50,20 +50,27 @@ def make_poses(
 ) -> tuple[PoseSequence, list[Pose] | None]:
     """The clip's charts at the subject's size, and the body's poses where there is a body in the drive.
 
-    frames: as clip_length says; fps: frames a second of the clip. alignment: where charts are to lie on the photo;
-    then, as with charts that pose_tools.align has placed by hand, they are taken as they are and drive alone. The
-    charts' config holds under WARNINGS what a person should know. The same drive gives the same poses. Raises BadInput
-    where the charts show nobody.
+    frames: as clip_length says; fps: frames a second of the clip. alignment: where charts are to lie on the photo if
+    they drive alone, which they do where no body fits them, and where a hand has corrected the alignment (this one, or
+    the one by which pose_tools.align placed them before). The charts' config holds under WARNINGS what a person should
+    know. The same drive gives the same poses. Raises BadInput where the charts show nobody.
     """
     if isinstance(drive, Motion):
         return _on_body(drive, subject, frames, fps, {"motion": drive.name})
     charts = drive.resample(fps, frames)
-    placed = charts.config.get(ALIGNED)
-    if alignment is None and not (placed and placed["by_hand"]):
-        motion = find_motion_in(charts)
-        if motion is not None:
-            return _on_body(motion, subject, frames, fps, {**charts.config, "motion": "charts"})
-    return _alone(charts, subject, alignment), None
+    height, width = subject.photo.shape[:2]
+    placed = charts.config.get(ALIGNED) if (charts.height, charts.width) == (height, width) else None
+    by_hand = alignment.by_hand if alignment else bool(placed and placed["by_hand"])
+    motion = None if by_hand else find_motion_in(charts)
+    if motion is not None:
+        return _on_body(motion, subject, frames, fps, {**charts.config, "motion": "charts"})
+    warnings = [] if by_hand else [CHARTS_ALONE]
+    if alignment is None and placed is None:
+        alignment = align(charts, subject.charts)
+    if alignment is not None:
+        warnings += alignment.warnings
+        charts = apply(charts, alignment, width, height)
+    return replace(charts, config={**charts.config, WARNINGS: warnings}), None
 
 
 def _on_body(
@@ -73,15 +80,3 @@ def _on_body(
     poses = perform(motion, body, frames)
     charts = [draw_iuv(figure, body.shape, pose, body.camera) for pose in poses]
     return PoseSequence(np.stack(charts), fps, {**config, "frames": frames, WARNINGS: []}), poses
-
-
-def _alone(charts: PoseSequence, subject: Subject, alignment: Alignment | None) -> PoseSequence:
-    """Charts placed on the photo, unless they were before."""
-    height, width = subject.photo.shape[:2]
-    warnings = [] if alignment is None else list(alignment.warnings)
-    if alignment is None and not (ALIGNED in charts.config and (charts.height, charts.width) == (height, width)):
-        alignment = align(charts, subject.charts)
-        warnings = [CHARTS_ALONE, *alignment.warnings]
-    if alignment is not None:
-        charts = apply(charts, alignment, width, height)
-    return replace(charts, config={**charts.config, WARNINGS: warnings})

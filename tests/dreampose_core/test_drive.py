@@ -90,6 +90,12 @@ def test_one_frame_drives_alone(subject, danced):
     assert own is None and len(charts) == 1
 
 
+def test_an_alignment_that_no_hand_touched_changes_nothing(subject, danced):
+    short = replace(danced[2], iuv=danced[2].iuv[:2])
+    _, own = make_poses(short, subject, 2, FPS, align(short, subject.charts))
+    assert own is not None
+
+
 def test_charts_placed_by_hand_stay_where_they_are(subject, danced):
     moved = align(danced[2], subject.charts).adjusted(scale=0.8, dx=0.1)
     charts, own = make_poses(danced[2], subject, FRAMES, FPS, moved)

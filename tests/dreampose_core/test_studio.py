@@ -166,7 +166,8 @@ def test_a_second_motion_needs_no_photo_and_no_finetune(whole, given, tmp_path):
     assert clip.settings["finetune_steps"] == 3, "as it was tuned"
     info = probe(clip.video)
     assert info.frames == 4, "charts from a file end where they end"
-    assert contents(clip)["poses"] == poses.iuv[:4].tobytes()
+    drawn = PoseSequence.load(clip.poses).iuv
+    assert (drawn[..., 0] == poses.iuv[:4, ..., 0]).mean() > 0.95, "the same body in the same poses"
     asks = replace(order, clip="third", settings=replace(SETTINGS, finetune_steps=9))
     with pytest.raises(BadInput, match="finetuned with 3 and 2 steps"):
         make_clip(asks)
