@@ -1,6 +1,6 @@
 """The recipe of the embedded model: every stage in order, each of which goes on where it was interrupted.
 
-python -m dreampose_core train --people DIR --photographs DIR --out DIR [--until STAGE]
+python -m dreampose_core train-mini --people DIR --photographs DIR --out DIR [--until STAGE]
 """
 
 import argparse
