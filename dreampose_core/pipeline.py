@@ -375,6 +375,8 @@ class DreamPosePipeline(DiffusionPipeline):
         with torch.no_grad(), fast_math(self._execution_device):
             code = self.encode_photo(photo)
             contexts = self.context(code), self.context(self.no_photo(*photo.shape[:2]))
+        if not self.carried and self.refiner is None:
+            carried = None  # nobody looks at them, and drawing one takes longer than a step
         planes = self.pose_channels(poses).to(code.latents)
         wanted = set(range(len(poses)) if only is None else only)
         done = len(poses) - len(wanted)

@@ -147,6 +147,15 @@ def test_the_papers_model_has_neither_carried_nor_refiner(tmp_path):
     ).all()
 
 
+def test_pictures_that_nobody_looks_at_are_not_drawn():
+    class Never(list):
+        def __getitem__(self, index):
+            raise AssertionError("drawn")
+
+    model = tiny_pipeline(carried=False, refiner=False, velocity=False)
+    assert model(tiny_photo(), tiny_poses(2), Never(tiny_carried(2)), num_inference_steps=1).shape[0] == 2
+
+
 def test_strength_runs_the_end_of_the_schedule():
     model = tiny_pipeline(start="carried", strength=0.5)
     calls = []
