@@ -14,6 +14,7 @@ from dreampose_core.library import Library
 from dreampose_core.photo import open_photo
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.subject import prepare_subject
+from pose_tools.align import apply
 from pose_tools.body.motion import find_motion
 from pose_tools.errors import BadInput
 from pose_tools.extract import Request
@@ -88,7 +89,7 @@ def test_charts_alone_follow_the_hand_and_lie_in_the_film_as_they_are_shown(libr
     fit_motion(charts, subject).save(tmp_path)
     found = Fitting.load(tmp_path)
     as_found, larger, aside = (
-        make_poses(charts, subject, FRAMES, FPS, placed(charts, subject, hand))[0].iuv
+        apply(charts, placed(charts, subject, hand), 96, 128).iuv
         for hand in ((1.0, 0.0, 0.0), (1.3, 0.0, 0.0), (1.0, 0.25, 0.0))
     )
     person = subject.charts[..., 0] > 0
@@ -98,6 +99,8 @@ def test_charts_alone_follow_the_hand_and_lie_in_the_film_as_they_are_shown(libr
     assert (larger[..., 0] > 0).sum() > 1.3 * (as_found[..., 0] > 0).sum()
     columns = [np.nonzero(iuv[0, ..., 0])[1].mean() for iuv in (as_found, aside)]
     assert columns[1] - columns[0] == pytest.approx(0.25 * 96, abs=3)
+    film, moves = make_poses(charts, subject, FRAMES, FPS, placed(charts, subject, (1.3, 0.0, 0.0)))
+    assert moves is None and (film.iuv == larger).all()
     shown = found.pictures((1.3, 0.0, 0.0))
     assert len(shown) == 5
     changed = (shown[0] != subject.photo).any(-1)
