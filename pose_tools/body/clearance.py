@@ -26,20 +26,23 @@ def outline(figure: Figure, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
 
 
 def keep_arms_off(
-    figure: Figure, shape: np.ndarray, local: np.ndarray, allow: dict[str, np.ndarray], gate: np.ndarray
+    figure: Figure, shape: np.ndarray, local: np.ndarray, allow: dict[str, np.ndarray], gate: np.ndarray,
+    tracked: bool = False,
 ) -> np.ndarray:
     """Lift the upper arms outward where elbow, forearm or hand would be inside the trunk.
 
     local (T, B, 3, 3): rotations whose first frame is the photo's pose; allow: per side "L", "R" (T,) 0..1, how
-    much of the overlap that the photo itself shows is left alone; gate (T,) 0..1: 0 where nothing is touched.
+    much of the overlap that the photo itself shows is left alone; gate (T,) 0..1: 0 where nothing is touched;
+    tracked: whether overlaps that the template has in these poses too are the driving person's touch, to be kept.
     Returns new local rotations.
     """
     local = local.copy()
     for side, sign in (("L", 1), ("R", -1)):
         upper = figure.bone(f"upperarm01.{side}")
+        touch = overlap(figure, np.zeros(len(shape)), local, side, sign)[0] if tracked else 0.0
         for _ in range(2):  # the angle is a linear estimate: a second round takes what the first left
             depth, length = overlap(figure, shape, local, side, sign)
-            need = np.maximum(depth - allow[side][:, None] * depth[:1], 0) / length
+            need = np.maximum(depth - touch - allow[side][:, None] * depth[:1], 0) / length
             lift = np.minimum(cover(need.max(1), 4), MOST) * gate
             local[:, upper] = about(1, -sign * lift) @ local[:, upper]
     return local

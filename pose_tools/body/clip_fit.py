@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from pose_tools.body.camera import Camera
 from pose_tools.body.evidence import BodyProblem, Evidence, Tie, landmarks_yaw
-from pose_tools.body.figure import Pose, load_figure, pose_vertices, rotation_matrices, rotation_vectors, yaw_matrix
+from pose_tools.body.figure import (
+    Figure,
+    Pose,
+    load_figure,
+    pose_vertices,
+    rotation_matrices,
+    rotation_vectors,
+    yaw_matrix,
+)
 from pose_tools.body.kinematics import heading
 from pose_tools.body.raster import raster
 from pose_tools.body.sides import decide
@@ -22,12 +31,22 @@ from pose_tools.body.smoothing import smooth_turns, smooth_values, steady_values
 from pose_tools.landmarks import Landmarks
 
 BUILDS = 8           # frames that the build is taken from
+SAMPLES = 320        # points of the body that are kept in the mask: fewer than for a photo, frames help each other
 TURN_STEP = 0.35     # radians, usual between frames a twelfth of a second apart
 SCALE_STEP = 0.03    # of log scale
-NEAR_SMOOTH = 0.15   # radians: how far a frame strays from what its neighbours say
+NEAR_SMOOTH = 0.25   # radians: how far a frame strays from what its neighbours say
+TREMBLES, FINE_TREMBLES = 0.06, 0.025  # radians, before and after frames are drawn to what their neighbours say
 SCALE_SECONDS = 0.7  # people come nearer slowly
 LOST = 0.72          # a fit that overlaps less is tried from scratch
 JUMP = 0.5           # radians by which the landmarks' heading may leave the frame before
+
+
+class State(NamedTuple):
+    """One fitted frame: unknowns x (3 + 3B) of solve.py in the frame's pixels, yaw, and how well it fits, 0..1."""
+
+    x: np.ndarray
+    yaw: float
+    fit: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,20 +71,21 @@ def fit_clip(
     """The build (S,) and the moments of all sightings; times (T,) are their frames, report gets 0..1."""
     landmarks = decide(list(sightings), fps)
     build = common_build(sightings, landmarks)
+    person = load_figure().with_build(build)
     count = len(sightings)
-    states: list[tuple[np.ndarray, float]] = []
+    states: list[State] = []
     for k in range(count):
         before = states[-1] if states else None
         gap = (times[k] - times[k - 1]) * 12 / fps if k else 1.0
-        states.append(_follow(sightings[k], landmarks[k], build, before, gap))
+        states.append(_follow(sightings[k], landmarks[k], person, before, gap))
         report((k + 1) / count * (0.6 if smooth else 1.0))
     if smooth:
-        calm = _smoothed(_moments(states, build, sightings, landmarks), fps)
+        calm = _smoothed(_moments(states), fps, TREMBLES)
         for k in range(count):
-            states[k] = _refine(sightings[k], landmarks[k], build, calm, k)
+            states[k] = _refine(sightings[k], landmarks[k], person, calm, k)
             report(0.6 + (k + 1) / count * 0.4)
-    moments = _moments(states, build, sightings, landmarks)
-    return build, _smoothed(moments, fps) if smooth else moments
+    moments = _moments(states)
+    return build, _smoothed(moments, fps, FINE_TREMBLES) if smooth else moments
 
 
 def common_build(sightings: Sequence[Sighting], landmarks: Sequence[Landmarks]) -> np.ndarray:
@@ -93,81 +113,90 @@ def _quality(landmarks: Landmarks) -> float:
     return float(evidence.trust.mean() * (0.3 + abs(np.cos(landmarks_yaw(landmarks.world)))))
 
 
-def _follow(sighting, landmarks, build, before, gap):
-    """The unknowns x, in the frame's pixels, and yaw of one frame, from those of the frame before."""
+def _follow(sighting: Sighting, landmarks: Landmarks, person: Figure, before: State | None, gap: float) -> State:
+    """A frame, from the one before; gap: twelfths of a second between the two."""
     seen_yaw = landmarks_yaw(landmarks.world)
     if before is None:
-        return _fresh(sighting, landmarks, build, seen_yaw)[:2]
-    yaw = before[1] if abs(_wrap(seen_yaw - before[1])) < JUMP else before[1] + _wrap(seen_yaw - before[1])
-    evidence = Evidence.of(landmarks, yaw, 1.0)
-    x = _to_window(before[0], sighting)
+        return _fresh(sighting, landmarks, person, seen_yaw)
+    turned = _wrap(seen_yaw - before.yaw)
+    evidence = Evidence.of(landmarks, before.yaw + (turned if abs(turned) > JUMP else 0.0), 1.0)
+    x = _to_window(before.x, sighting)
     stiff = np.zeros(len(x))
     stiff[0] = 1 / (SCALE_STEP * np.sqrt(gap))
-    stiff[3 + len(build):] = 1 / (TURN_STEP * np.sqrt(gap))
-    x = BodyProblem(evidence).placed(x)
-    problem = BodyProblem(evidence, tie=Tie(x, stiff))
-    x = problem.solve(x, 6, build=False)
+    stiff[3:] = 1 / (TURN_STEP * np.sqrt(gap))
+    x = _problem(evidence, person).placed(x)
+    problem = _problem(evidence, person, Tie(x, stiff))
+    x = problem.solve(x, 6)
     for reach in (12.0, 4.0):
-        x = problem.with_doubt(x).solve(x, 4, reach, False)
-    state = _to_frame(x, sighting), yaw
-    overlap = _overlap(evidence, x, problem)
-    if overlap < LOST:
-        fresh = _fresh(sighting, landmarks, build, seen_yaw)
-        if fresh[2] > overlap + 0.03:
-            state = fresh[:2]
-    return _recentred(*state, len(build))
+        x = problem.with_doubt(x).solve(x, 4, reach)
+    state = _state(problem, x, sighting)
+    if state.fit < LOST:
+        fresh = _fresh(sighting, landmarks, person, seen_yaw)
+        return fresh if fresh.fit > state.fit + 0.03 else state
+    return state
 
 
-def _fresh(sighting, landmarks, build, yaw):
-    """The same without a frame before, and its overlap."""
-    problem = BodyProblem(Evidence.of(landmarks, yaw, 1.0))
+def _fresh(sighting: Sighting, landmarks: Landmarks, person: Figure, yaw: float) -> State:
+    """A frame by itself."""
+    problem = _problem(Evidence.of(landmarks, yaw, 1.0), person)
     x = problem.first_guess()
-    x[3:3 + len(build)] = build
-    x = problem.solve(x, 20, build=False)
+    x = problem.solve(x, 20)
     for reach in (12.0, 4.0):
-        x = problem.with_doubt(x).solve(x, 8, reach, False)
-    return *_recentred(_to_frame(x, sighting), yaw, len(build)), _overlap(problem.evidence, x, problem)
+        x = problem.with_doubt(x).solve(x, 8, reach)
+    return _state(problem, x, sighting)
 
 
-def _refine(sighting, landmarks, build, calm: Moments, k: int):
-    """Unknowns and yaw of frame k, drawn to the smoothed moments."""
-    vectors = rotation_vectors(calm.turns[k])
-    goal = _to_window(np.concatenate([calm.camera[k], build, vectors.ravel()]), sighting)
+def _refine(sighting: Sighting, landmarks: Landmarks, person: Figure, calm: Moments, k: int) -> State:
+    """Frame k, drawn to the smoothed moments."""
+    goal = _to_window(np.concatenate([calm.camera[k], rotation_vectors(calm.turns[k]).ravel()]), sighting)
     stiff = np.zeros(len(goal))
     stiff[0] = 1 / 0.01
-    stiff[3 + len(build):] = 1 / NEAR_SMOOTH
-    evidence = Evidence.of(landmarks, calm.yaw[k], 1.0)
-    problem = BodyProblem(evidence, tie=Tie(goal, stiff))
-    x = problem.with_doubt(goal).solve(goal, 4, 4.0, False)
-    return _recentred(_to_frame(x, sighting), calm.yaw[k], len(build))
+    stiff[3:] = 1 / NEAR_SMOOTH
+    problem = _problem(Evidence.of(landmarks, calm.yaw[k], 1.0), person, Tie(goal, stiff))
+    x = problem.with_doubt(goal).solve(goal, 4, 4.0)
+    return _state(problem, x, sighting, float(calm.fit[k]))
 
 
-def _moments(states, build, sightings, landmarks) -> Moments:
-    first = 3 + len(build)
-    turns = rotation_matrices(np.stack([x[first:].reshape(-1, 3) for x, _ in states]))
-    yaw = np.unwrap([yaw for _, yaw in states])
-    fit = []
-    for (x, own), sighting, each in zip(states, sightings, landmarks, strict=True):
-        problem = BodyProblem(Evidence.of(each, own, 1.0))
-        near = _to_window(x, sighting)
-        fit.append(_overlap(problem.evidence, near, problem) / (1 + (problem.error(near) / 12) ** 2))
-    return Moments(turns, yaw, np.stack([x[:3] for x, _ in states]), np.clip(fit, 0, 1))
+def _state(problem: BodyProblem, x: np.ndarray, sighting: Sighting, fit: float | None = None) -> State:
+    """The unknowns of a window as a state of the frame, the trunk's whole turn about +z in its yaw.
+
+    fit: where it is known already.
+    """
+    yaw, root = problem.evidence.yaw, slice(3, 6)
+    world = yaw_matrix(yaw) @ rotation_matrices(x[root])
+    turned = float(heading(world))
+    own = _to_frame(x, sighting)
+    own[root] = rotation_vectors((yaw_matrix(-turned) @ world)[None])[0]
+    if fit is None:
+        fit = _overlap(problem.evidence, x, problem) / (1 + (problem.error(x) / 20) ** 2)
+    return State(own, yaw + _wrap(turned - yaw), fit)
 
 
-def _smoothed(moments: Moments, fps: float) -> Moments:
+def _moments(states: list[State]) -> Moments:
+    turns = rotation_matrices(np.stack([state.x[3:].reshape(-1, 3) for state in states]))
+    return Moments(turns, np.unwrap([state.yaw for state in states]), np.stack([state.x[:3] for state in states]),
+                   np.array([state.fit for state in states]))
+
+
+def _smoothed(moments: Moments, fps: float, trembles: float) -> Moments:
+    """The same without trembling of up to so many radians, and of a tenth of that in metres."""
     trust = moments.fit**2
     camera = moments.camera.copy()
     camera[:, :1] = steady_values(camera[:, :1], trust, fps, SCALE_SECONDS)
     metre = np.exp(camera[:, :1])
-    camera[:, 1:] = smooth_values(camera[:, 1:] / metre, trust, fps, 0.006) * metre
-    turns = smooth_turns(moments.turns, trust, fps)
-    yaw = smooth_values(moments.yaw[:, None], trust, fps, 0.06)[:, 0]
+    camera[:, 1:] = smooth_values(camera[:, 1:] / metre, trust, fps, trembles / 10) * metre
+    turns = smooth_turns(moments.turns, trust, fps, trembles)
+    yaw = smooth_values(moments.yaw[:, None], trust, fps, trembles)[:, 0]
     return Moments(turns, yaw, camera, moments.fit)
+
+
+def _problem(evidence: Evidence, person: Figure, tie: Tie | None = None) -> BodyProblem:
+    return BodyProblem(evidence, tie=tie, figure=person, samples=SAMPLES)
 
 
 def _overlap(evidence: Evidence, x: np.ndarray, problem: BodyProblem) -> float:
     """Intersection over union of the drawn body and the mask."""
-    figure = load_figure()
+    figure = problem.figure
     shape, rotations = problem.unpack(x)
     rows, columns = evidence.inside.shape
     camera = Camera(float(np.exp(x[0])), float(x[1]), float(x[2]), columns, rows)
@@ -176,16 +205,6 @@ def _overlap(evidence: Evidence, x: np.ndarray, problem: BodyProblem) -> float:
     drawn[raster(points, figure.faces, columns, rows).pixel] = True
     mask = evidence.inside.ravel()
     return float((drawn & mask).sum() / max((drawn | mask).sum(), 1))
-
-
-def _recentred(x: np.ndarray, yaw: float, modes: int) -> tuple[np.ndarray, float]:
-    """The same pose with the trunk's whole turn about +z in its yaw."""
-    root = slice(3 + modes, 6 + modes)
-    world = yaw_matrix(yaw) @ rotation_matrices(x[root])
-    turned = float(heading(world))
-    x = x.copy()
-    x[root] = rotation_vectors((yaw_matrix(-turned) @ world)[None])[0]
-    return x, yaw + _wrap(turned - yaw)
 
 
 def _to_window(x: np.ndarray, sighting: Sighting) -> np.ndarray:

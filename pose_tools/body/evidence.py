@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points, skinned_points
-from pose_tools.body.figure import Pose, load_figure, pose_vertices
+from pose_tools.body.figure import Figure, Pose, load_figure, pose_vertices
 from pose_tools.body.prior import joint_prior
 from pose_tools.body.solve import levenberg_marquardt, project_points
 from pose_tools.landmarks import Landmarks
@@ -27,6 +27,13 @@ TRUST = {17: 0.4, 18: 0.4, 19: 0.4, 20: 0.4, 29: 0.5, 30: 0.5, 31: 0.6, 32: 0.6}
 LENGTHS = ((11, 13), (12, 14), (13, 15), (14, 16), (23, 25), (24, 26), (25, 27), (26, 28), (11, 23), (12, 24))
 OUTLINE_PX = 4.0
 HAIR_PX = 30.0
+# arms before the trunk: how far a seen hand or forearm keeps from the trunk's axis toward the camera, and where
+# the trunk is, as shares of the way from the hips to the shoulders and of half its width
+CHEST_M = 0.15
+BEFORE_M = 0.03
+TRUNK_RISE, TRUNK_SIDE = (-0.1, 1.0), 0.85
+FRONTAL = np.deg2rad(65)
+ARM_POINTS = {"L": (13, 15, 17, 19), "R": (14, 16, 18, 20)}
 OUTLINE_VERTICES = 700
 
 
@@ -122,20 +129,24 @@ class Tie:
 class BodyProblem:
     """Residuals of the unknowns x (see solve.py) for one picture's evidence."""
 
-    def __init__(self, evidence: Evidence, near=None, tie: Tie | None = None):
+    def __init__(self, evidence: Evidence, near=None, tie: Tie | None = None, figure: Figure | None = None,
+                 samples: int = OUTLINE_VERTICES):
         """near: a known body (FittedBody) whose build is all but kept and whose pose draws the unknowns; or a tie
-        that says for each unknown where it is drawn and how strongly."""
+        that says for each unknown where it is drawn and how strongly. figure: another one than load_figure(), such
+        as one with a fixed build; samples: points of the body that are kept in the mask."""
         self.evidence = evidence
-        self.figure = figure = load_figure()
+        self.figure = figure = figure or load_figure()
         self.prior = joint_prior()
         self.above = ancestors(figure.parents)
         self.modes, self.bones = figure.modes.shape[0], len(figure.bone_names)
         self.trust = evidence.trust
         index = list(figure.anchor_index)
         self.hips = [index.index(23), index.index(24)]
+        self.shoulders = [index.index(11), index.index(12)]
+        self.before = self._find_arms_before(index)
         self.depth_scale = self._lengths_of_rest(index) / evidence.lengths
         self.shins = sum(figure.weights[:, figure.bone(f"{b}.{s}")] for b in ("lowerleg01", "foot") for s in "LR")
-        self.sample = np.random.default_rng(0).choice(len(figure.template), OUTLINE_VERTICES, replace=False)
+        self.sample = np.random.default_rng(0).choice(len(figure.template), samples, replace=False)
         self.tie = tie
         if near is not None:
             stiff = np.concatenate([np.zeros(3), 10 / figure.mode_sigma, np.full(3 * self.bones, 1 / 0.35)])
@@ -189,7 +200,7 @@ class BodyProblem:
 
     def with_doubt(self, x):
         """The same problem with landmarks trusted less the farther x leaves them (Geman-McClure weights)."""
-        other = BodyProblem(self.evidence, tie=self.tie)
+        other = BodyProblem(self.evidence, tie=self.tie, figure=self.figure, samples=len(self.sample))
         pixels, _ = project_points(x, self._anchors(x)[0], None)
         away = np.linalg.norm(pixels - self.evidence.points, axis=1)
         other.trust = self.evidence.trust / (1 + (away / 5) ** 2)
@@ -269,9 +280,42 @@ class BodyProblem:
         add(shape * 0.6 / self.figure.mode_sigma, build)
         if self.tie is not None:
             add((x - self.tie.x) * self.tie.stiff, np.diag(self.tie.stiff))
+        for depth, by_arm in self._arms_before(places, derivatives, size):
+            add(depth / BEFORE_M, by_arm / BEFORE_M)
         if pairs is not None:
             self._add_outline(x, derive, pairs, rows, columns)
         return np.concatenate(rows), np.concatenate(columns) if derive else None
+
+    def _find_arms_before(self, index):
+        """Pairs of anchors (rows, shares) of arms that are seen before the trunk of a person who faces the camera."""
+        e, at = self.evidence, {landmark: row for row, landmark in enumerate(index)}
+        if abs((e.yaw + np.pi) % (2 * np.pi) - np.pi) > FRONTAL:
+            return []
+        shoulders, hips = (e.points[[at[a], at[b]]].mean(0) for a, b in ((11, 12), (23, 24)))
+        half = max(np.linalg.norm(e.points[at[11]] - e.points[at[12]]) / 2, 1.0)
+        rise = shoulders - hips
+        found = []
+        for elbow, wrist, little, fore in ARM_POINTS.values():
+            for a, b in ((elbow, wrist), (wrist, wrist), (little, fore)):
+                if e.trust[[at[a], at[b]]].min() < 0.15:
+                    continue
+                away = (e.points[at[a]] + e.points[at[b]]) / 2 - hips
+                up = away @ rise / (rise @ rise)
+                aside = np.linalg.norm(away - up * rise) / half
+                if TRUNK_RISE[0] < up < TRUNK_RISE[1] and aside < TRUNK_SIDE:
+                    found.append((at[a], at[b], up))
+        return found
+
+    def _arms_before(self, places, derivatives, size):
+        """How deep each of those arm points lies behind the front of the chest, with derivatives; none if not."""
+        for a, b, up in self.before:
+            rows = [a, b, *self.hips, *self.shoulders]
+            shares = np.array([0.5, 0.5, *2 * [-(1 - up) / 2], *2 * [-up / 2]])
+            behind = shares @ places[rows, 1] + CHEST_M
+            if behind > 0:
+                by = np.zeros((1, size))
+                by[0, 3:] = np.tensordot(shares, derivatives[rows, 1], 1)
+                yield np.array([behind]), by
 
     def _add_outline(self, x, derive, pairs, rows, columns):
         e = self.evidence
@@ -281,7 +325,7 @@ class BodyProblem:
         away = _sample(e.outside, pixels)
         root = np.sqrt(1 + (away / SOFT_PX) ** 2)
         beyond = SOFT_PX * np.sqrt(2 * (root - 1) + 1e-9)
-        weight = 0.8 / LANDMARK_PX
+        weight = 0.8 / LANDMARK_PX * np.sqrt(OUTLINE_VERTICES / len(self.sample))
         length = np.sqrt((gap ** 2).sum(1) + 1e-6)
         pull = 0.75 / LANDMARK_PX * belief
         rows += [beyond * weight, length * pull]

@@ -7,7 +7,7 @@ template is vertex v there. `pose_tools/people/export_figure.py` wrote the file;
 World axes in metres: x to the picture's right (the left hand of a person who faces the camera), y away from the
 camera, z up. At rest the figure faces -y, its root joint lies at the origin, and its arms hang outward.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -52,6 +52,16 @@ class Figure:
     def bone(self, name: str) -> int:
         """Row of a bone, e.g. "wrist.L"."""
         return self.bone_names.index(name)
+
+    def with_build(self, shape: np.ndarray) -> "Figure":
+        """The figure of one build: its template, joints and anchors are this shape's, and it has no modes."""
+        shape = np.asarray(shape, np.float32)
+        return replace(
+            self, template=self.rest_vertices(shape),
+            modes=self.modes[:0], mode_names=(), mode_sigma=self.mode_sigma[:0],
+            joints=self.rest_joints(shape), joint_modes=self.joint_modes[:0],
+            anchors=self.anchors + np.tensordot(shape, self.anchor_modes, 1), anchor_modes=self.anchor_modes[:0],
+        )
 
     def rest_joints(self, shape: np.ndarray) -> np.ndarray:
         """Joints (B, 3) at rest of the body with this shape."""

@@ -259,7 +259,7 @@ def _on_body(motion: Motion, body: FittedBody, figure: Figure, shape: np.ndarray
     targets = [ankle + offset for ankle, offset in zip(ankles, offsets, strict=True)]
     root, local = _legs(figure, rest, local, yaw, root, targets, soles, away)
     allow = {side: 1 - away * named[BONES.index(f"wrist.{side}")] for side in SIDES}
-    return keep_arms_off(figure, shape, local, allow, smooth_step(3 * away)), yaw, root
+    return keep_arms_off(figure, shape, local, allow, smooth_step(3 * away), motion.tracked), yaw, root
 
 
 def _photo_rotations(pose: Pose) -> tuple[np.ndarray, float]:

@@ -1,7 +1,9 @@
 """Tracks of a clip made smooth: spikes go, trembling goes, fast limbs stay fast.
 
 Around every frame a parabola is fitted (Savitzky and Golay, 1964), robustly (Cleveland, 1979), once over a short and
-once over a long time. Where the two agree within what trembles, the long one is taken, else the short one.
+once over a long time. Where the two agree within what trembles, the long one is taken, else the short one; a frame that
+moves faster than even that follows stays as it is.
+
 Turns are smoothed in the tangent space of the frame's own turn.
 """
 
@@ -15,31 +17,43 @@ SHORT, LONG = 0.13, 0.3  # seconds to either side
 LEAST_REACH = 2          # frames to either side, that a parabola can leave something out
 
 
-def smooth_turns(turns: np.ndarray, trust: np.ndarray, fps: float, trembles: float = 0.06) -> np.ndarray:
+def smooth_turns(turns: np.ndarray, trust: np.ndarray, fps: float, trembles: float) -> np.ndarray:
     """Rotations (T, B, 3, 3), smoothed over time; trust (T,) 0..1 how much a frame counts; trembles: radians."""
-    short, long = _reaches(fps)
-    quick, calm = _local_turns(turns, trust, short), _local_turns(turns, trust, long)
-    between = rotation_vectors(np.swapaxes(quick, -1, -2) @ calm)
-    share = _calmness(np.linalg.norm(between, axis=-1), trembles)
-    return quick @ rotation_matrices(between * share[..., None])
+    away = np.zeros((*turns.shape[:2], 3))
+    for bone in range(turns.shape[1]):
+        own = turns[:, bone]
+
+        def window(around, own=own):
+            return rotation_vectors(np.swapaxes(own, -1, -2)[:, None] @ own[around])
+
+        away[:, bone] = _correction(window, trust, fps, trembles)
+    return turns @ rotation_matrices(away)
 
 
 def smooth_values(values: np.ndarray, trust: np.ndarray, fps: float, trembles: float) -> np.ndarray:
     """Values (T, C), smoothed over time like turns; trembles: in their own unit."""
-    short, long = _reaches(fps)
-    quick, calm = _local_values(values, trust, short), _local_values(values, trust, long)
-    share = _calmness(np.abs(calm - quick), trembles)
-    return quick + share * (calm - quick)
+    return values + _correction(lambda around: values[around] - values[:, None], trust, fps, trembles)
 
 
 def steady_values(values: np.ndarray, trust: np.ndarray, fps: float, seconds: float) -> np.ndarray:
     """Values (T, C) that change slowly: robust parabolas over `seconds` to either side."""
-    return _local_values(values, trust, max(LEAST_REACH, round(seconds * fps)))
+    reach = max(LEAST_REACH, round(seconds * fps))
+    return _local(lambda around: values[around], trust, reach)[0]
 
 
-def _reaches(fps: float) -> tuple[int, int]:
+def _correction(window, trust: np.ndarray, fps: float, trembles: float) -> np.ndarray:
+    """By how much each frame is to be moved: (T, C).
+
+    window(around) gives the values at the frames around (T, W) relative to each frame's own, (T, W, C).
+    """
     short = max(LEAST_REACH, round(SHORT * fps))
-    return short, max(short + 1, round(LONG * fps))
+    long = max(short + 1, round(LONG * fps))
+    quick, is_like = _local(window, trust, short)
+    calm, _ = _local(window, trust, long)
+    # a frame that leaves the short parabola moves fast and stays, unless it is alone in that
+    own = (1 - _calmness(np.linalg.norm(quick, axis=-1), trembles)) * is_like
+    quick = quick * (1 - own)[:, None]
+    return quick + (calm - quick) * _calmness(np.linalg.norm(calm - quick, axis=-1), trembles)[:, None]
 
 
 def _calmness(away: np.ndarray, trembles: float) -> np.ndarray:
@@ -53,23 +67,16 @@ def _windows(frames: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(around, 0, frames - 1), (around >= 0) & (around < frames)
 
 
-def _local_turns(turns: np.ndarray, trust: np.ndarray, reach: int) -> np.ndarray:
-    around, exists = _windows(len(turns), reach)
-    out = np.empty_like(turns)
-    for bone in range(turns.shape[1]):
-        own = turns[:, bone]
-        away = rotation_vectors(np.swapaxes(own, -1, -2)[:, None] @ own[around])
-        out[:, bone] = own @ rotation_matrices(_parabolas(away, trust[around] * exists, reach))
-    return out
+def _local(window, trust: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    around, exists = _windows(len(trust), reach)
+    return _parabolas(window(around), trust[around] * exists, reach)
 
 
-def _local_values(values: np.ndarray, trust: np.ndarray, reach: int) -> np.ndarray:
-    around, exists = _windows(len(values), reach)
-    return _parabolas(values[around], trust[around] * exists, reach)
+def _parabolas(values: np.ndarray, trust: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values (T, C) in the middle of robust parabolas through windows (T, W, C) with trust (T, W).
 
-
-def _parabolas(values: np.ndarray, trust: np.ndarray, reach: int) -> np.ndarray:
-    """Values (T, C) in the middle of robust parabolas through windows (T, W, C) with trust (T, W)."""
+    And how much the middle frames lie like their neighbours, 0..1: (T,).
+    """
     step = np.arange(-reach, reach + 1) / (reach + 1)
     near = (1 - np.abs(step) ** 3) ** 3
     basis = np.stack([np.ones_like(step), step, step**2], 1)
@@ -80,5 +87,6 @@ def _parabolas(values: np.ndarray, trust: np.ndarray, reach: int) -> np.ndarray:
         fitted = np.linalg.solve(normal, right)
         off = np.linalg.norm(values - np.einsum("wi,tic->twc", basis, fitted), axis=-1)
         usual = np.median(off, axis=1, keepdims=True) + 1e-9
-        weight = np.maximum(trust, 1e-3) * near * (1 - np.minimum(off / (6 * usual), 1) ** 2) ** 2 + 1e-9
-    return fitted[:, 0]
+        like = (1 - np.minimum(off / (6 * usual), 1) ** 2) ** 2
+        weight = np.maximum(trust, 1e-3) * near * like + 1e-9
+    return fitted[:, 0], like[:, reach]
