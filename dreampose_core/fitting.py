@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dreampose_core.drive import CHARTS_ALONE
 from dreampose_core.library import read_json, write_json
 from dreampose_core.subject import Subject
 from pose_tools.align import Alignment, align, apply
@@ -78,7 +79,7 @@ def fit_motion(drive: Motion | PoseSequence, subject: Subject) -> Fitting:
     at = np.unique(np.linspace(0, len(drive) - 1, MOMENTS).round().astype(int))
     if isinstance(drive, PoseSequence):
         alignment = align(drive, subject.charts)
-        return Fitting(subject.photo, drive.iuv[at], alignment, alignment.warnings)
+        return Fitting(subject.photo, drive.iuv[at], alignment, (CHARTS_ALONE, *alignment.warnings))
     poses, figure, body = perform(drive, subject.body, len(drive)), load_figure(), subject.body
     charts = np.stack([draw_iuv(figure, body.shape, poses[i], body.camera) for i in at])
     return Fitting(subject.photo, charts, None, ())
