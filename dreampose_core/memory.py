@@ -58,11 +58,12 @@ def need(unet: nn.Module, vae: nn.Module, height: int, width: int, conditions: i
 
 
 def free_on(device: torch.device) -> int:
-    """Bytes that can still be taken on a device."""
+    """Bytes that this process can still take on a device, also where it was given a part of a card only."""
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + kept
+        free, total = torch.cuda.mem_get_info(device)
+        taken = torch.cuda.memory_allocated(device)
+        allowed = int(torch.cuda.get_per_process_memory_fraction(device) * total)
+        return min(free + torch.cuda.memory_reserved(device) - taken, allowed - taken)
     return psutil.virtual_memory().available
 
 

@@ -83,5 +83,11 @@ def test_a_model_that_does_not_fit_is_said_before_it_is_loaded(tmp_path, monkeyp
     assert say(2 * largest, CARD, offload=True) is None
 
 
-def test_what_is_free_is_known():
+def test_what_is_free_is_known(monkeypatch):
     assert 10**6 < memory.free_on(torch.device("cpu")) < 10**14
+    card = {"mem_get_info": (50, 80), "memory_reserved": 20, "memory_allocated": 12}
+    for fraction, free in ((1.0, 58), (0.5, 28)):
+        card["get_per_process_memory_fraction"] = fraction
+        for name, value in card.items():
+            monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+        assert memory.free_on(CARD) == free

@@ -120,7 +120,7 @@ def schedulers_that_are_there() -> list[str]:
 
 
 def test_there_is_something_to_compare():
-    assert "PNDM" in schedulers_that_are_there()
+    assert schedulers_that_are_there()
 
 
 @pytest.mark.parametrize("name", schedulers_that_are_there())
@@ -140,18 +140,18 @@ def test_sampling(pipeline, inputs, photo, golden, settings, name):
         Guidance(settings["s1"], settings["s2"]),
         lambda step, steps, latents: kept.append(latents),
     )
-    schedule = model.scheduler.timesteps.tolist()
+    schedule, decoded = model.scheduler.timesteps.tolist(), model.decode(final)
     made = {
         "timesteps": schedule,
         "first_latents": kept[len(schedule) - settings["steps"]],
         "final_latents": final,
-        "image": (model.decode(final)[0].movedim(0, -1).numpy()[::4, ::4] + 1) / 2,
+        "image": (decoded[0].movedim(0, -1).numpy()[::4, ::4] + 1) / 2,
     }
     compared = [what for what in made if f"{name}_{what}" in golden]
     assert compared
     for what in compared:
         assert nearness(made[what], golden[f"{name}_{what}"]) < TOLERANCE, what
-    assert tensor_picture(model.decode(final)).shape == (1, settings["height"], settings["width"], 3)
+    assert tensor_picture(decoded).shape == (1, settings["height"], settings["width"], 3)
 
 
 def test_noise_that_all_frames_share(pipeline):
