@@ -284,8 +284,10 @@ def _blend(motion: Motion, moved: np.ndarray, photo: np.ndarray, away: np.ndarra
 
     Two readings of the motion are mixed for each bone: what it changes, done to the photo's own pose (a hand on
     the hip stays there, a lean stays), and the pose that it names. Arms that travel far, and the legs and half of
-    the trunk and head of a motion that steps, take the latter: they are named (B,) 0..1.
+    the trunk and head of a motion that steps, take the latter: they are named (B,) 0..1. So is all of a tracked one.
     """
+    if motion.tracked:
+        return mix(np.broadcast_to(photo, moved.shape), moved, away[:, None]), np.ones(len(BONES))
     change = moved @ np.swapaxes(moved[0], -1, -2)
     travel = np.linalg.norm(rotation_vectors(change), axis=-1).max(0)
     named = np.zeros(len(BONES))
