@@ -27,6 +27,7 @@ LEAST_PARTS = 3
 NEAR_M = 0.03        # metres on the skin: how far right charts usually name a point from where it is
 FACING = 0.6         # how far a seen point's normal may look away, as a sine, at unit cost
 PRIOR = 1.0
+LEAN = (0.35, 0.8, 1.0)  # usual turn of the root, in radians about the world axes
 BUILD_PRIOR = 0.6
 SCALE_STEP = 0.03    # log of the scale between frames
 TURN_STEP = 0.4      # radians between frames
@@ -72,7 +73,7 @@ def fit_charts(
     if sure:
         return _as_fitted(*tracked, iuv)
     fresh = _begin(seen, start.shape)
-    return _as_fitted(*min(tracked, fresh, key=lambda found: found[0].cost(found[1])), iuv)
+    return _as_fitted(*min(tracked, fresh, key=_cost), iuv)
 
 
 def _follow(seen: Seen, start: FittedBody, turn: float) -> tuple[tuple[ChartProblem, np.ndarray], bool]:
@@ -95,13 +96,18 @@ def _follow(seen: Seen, start: FittedBody, turn: float) -> tuple[tuple[ChartProb
 
 def _begin(seen: Seen, shape: np.ndarray | None) -> tuple[ChartProblem, np.ndarray]:
     """The problem and its unknowns for a body of which nothing is known, or only its build."""
-    scale, front = _guess_scale(seen), _guess_yaw(seen)
+    scale, front, roll = _guess_scale(seen), _guess_yaw(seen), _guess_roll(seen)
     tries = []
     for yaw in (front, front + ASIDE, front - ASIDE):
         problem = ChartProblem(seen, yaw, scale, shape)
-        tries.append((problem, problem.descend(problem.bent(problem.first_guess()), COLD[:2])))
-    problem, x = min(tries, key=lambda found: found[0].cost(found[1]))
-    return problem, problem.descend(x, COLD[2:])
+        tries.append((problem, problem.descend(problem.bent(problem.first_guess(roll)), COLD[:2])))
+    tries.sort(key=_cost)
+    return min([(problem, problem.descend(x, COLD[2:])) for problem, x in tries[:2]], key=_cost)
+
+
+def _cost(found: tuple[ChartProblem, np.ndarray]) -> float:
+    problem, x = found
+    return problem.cost(x)
 
 
 def _look(iuv: np.ndarray) -> Seen | None:
@@ -129,6 +135,19 @@ def _guess_yaw(seen: Seen) -> float:
     """The turn that makes the skin that is seen look at the camera on the whole."""
     out = np.median(seen.skin.normal, axis=0) + seen.skin.normal.mean(0)
     return float(-np.arctan2(out[0], -out[1]))
+
+
+def _guess_roll(seen: Seen) -> float:
+    """The turn in the picture that brings the body upright, 0 where it is nearly so: positive has it lean right."""
+    rest = seen.skin.mix(load_figure().template)
+    known = np.column_stack([rest, np.ones(len(rest))])
+    weight = np.ones(len(rest))
+    for _ in range(5):
+        mapped = np.linalg.lstsq(known * weight[:, None], seen.pixels * weight[:, None], rcond=None)[0]
+        away = np.linalg.norm(known @ mapped - seen.pixels, axis=1)
+        weight = 1 / (1 + (away / (np.median(away) + 1e-6)) ** 2)
+    roll = float(np.arctan2(mapped[2, 0], -mapped[2, 1]))
+    return roll if abs(roll) > ASIDE else 0.0
 
 
 def _guess_scale(seen: Seen) -> float:
@@ -163,6 +182,9 @@ class ChartProblem:
         self.seen, self.yaw, self.scale = seen, yaw, scale
         self.figure = figure = load_figure()
         self.prior, self.above = joint_prior(), ancestors(figure.parents)
+        # charts tell leaning from standing, which landmarks do not
+        self.whiten = self.prior.whiten.copy()
+        self.whiten[0] = np.diag(1 / np.array(LEAN))
         self.bones, self.modes = len(figure.bone_names), len(figure.modes)
         self.known = shape is not None
         self.shape = np.zeros(self.modes) if shape is None else np.asarray(shape, float)
@@ -193,11 +215,12 @@ class ChartProblem:
         build = [] if self.known else start.shape
         return np.concatenate([[np.log(start.camera.scale)], centre, build, np.ravel(start.pose.rotations)])
 
-    def first_guess(self) -> np.ndarray:
-        """The usual pose, placed on the pixels."""
+    def first_guess(self, roll: float = 0.0) -> np.ndarray:
+        """The usual pose, placed on the pixels and turned in the picture by `roll` radians."""
         x = np.zeros(self.first + 3 * self.bones)
         x[0] = np.log(self.scale)
         x[self.first :] = self.prior.mean.ravel()
+        x[self.first : self.first + 3] = yaw_matrix(-self.yaw) @ [0.0, roll, 0.0]
         pixels, _ = self._pixels(x, False)
         x[1:3] = np.median(self.seen.pixels - pixels, axis=0)
         return x
@@ -279,10 +302,10 @@ class ChartProblem:
         def by_usual():
             usual = np.zeros((self.bones, 3, size))
             for b in range(self.bones):
-                usual[b, :, first + 3 * b : first + 3 * b + 3] = prior.whiten[b] * PRIOR
+                usual[b, :, first + 3 * b : first + 3 * b + 3] = self.whiten[b] * PRIOR
             return usual
 
-        add(np.einsum("bij,bj->bi", prior.whiten, rotations - prior.mean) * PRIOR, by_usual)
+        add(np.einsum("bij,bj->bi", self.whiten, rotations - prior.mean) * PRIOR, by_usual)
         bend = (rotations[prior.hinge_bone] * prior.hinge_axis).sum(1)
         past = np.minimum(bend - prior.hinge_low, 0) + np.maximum(bend - prior.hinge_high, 0)
 

@@ -25,7 +25,8 @@ from pose_tools.sequence import PoseSequence
 KEYS = 5             # frames that a clip's build is read from
 NEAR_SMOOTH = 0.15   # radians by which a frame strays from what its neighbours say
 SCALE_SECONDS = 0.7  # people come nearer slowly
-TREMBLE_M, TREMBLE = 0.006, 0.06  # metres and radians
+TREMBLES, FINE_TREMBLES = 0.06, 0.025  # radians, before and after frames are drawn to what their neighbours say
+REACH = 0.1          # metres that a radian moves: what trembles by angles trembles by places
 SEEN = 0.6           # of the frames that must show a person
 SURE = 0.6           # confidence that half of them must reach
 GAP_SECONDS = 0.7    # without a person that can be filled
@@ -79,13 +80,12 @@ def fit_sequence(
     times = np.array([i for i, body in enumerate(bodies) if body is not None])
     found = [bodies[i] for i in times]
     if smooth:
-        calm = _smoothed(found, poses.fps)
+        calm = _smoothed(found, poses.fps, TREMBLES)
         for k, i in enumerate(times):
             found[k] = fit_charts(poses.iuv[i], calm[k], turn=NEAR_SMOOTH) or found[k]
             told(total + int(i) + 1)
         told(rounds * total)
-        found = [replace(body, overlap=was.overlap, error_px=was.error_px)
-                 for body, was in zip(_smoothed(found, poses.fps), found, strict=True)]
+        found = _smoothed(found, poses.fps, FINE_TREMBLES)
     return _track(found, times, poses)
 
 
@@ -133,15 +133,15 @@ def _moments(bodies: list[FittedBody]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return turns, yaw, np.array([[np.log(b.camera.scale), b.camera.cx, b.camera.cy] for b in bodies])
 
 
-def _smoothed(bodies: list[FittedBody], fps: float) -> list[FittedBody]:
+def _smoothed(bodies: list[FittedBody], fps: float, trembles: float) -> list[FittedBody]:
     trust = np.array([_confidence(body) for body in bodies]) ** 2
     turns, yaw, camera = _moments(bodies)
     camera[:, :1] = steady_values(camera[:, :1], trust, fps, SCALE_SECONDS)
     metre = np.exp(camera[:, :1])
-    camera[:, 1:] = smooth_values(camera[:, 1:] / metre, trust, fps, TREMBLE_M) * metre
-    turns = smooth_turns(turns, trust, fps)
-    yaw = smooth_values(yaw[:, None], trust, fps, TREMBLE)[:, 0]
-    return [_body(bodies[0], *moment) for moment in zip(rotation_vectors(turns), yaw, camera, strict=True)]
+    camera[:, 1:] = smooth_values(camera[:, 1:] / metre, trust, fps, trembles * REACH) * metre
+    turns = smooth_turns(turns, trust, fps, trembles)
+    yaw = smooth_values(yaw[:, None], trust, fps, trembles)[:, 0]
+    return [_body(*moment) for moment in zip(bodies, rotation_vectors(turns), yaw, camera, strict=True)]
 
 
 def _body(like: FittedBody, turns: np.ndarray, yaw: float, camera: np.ndarray) -> FittedBody:
