@@ -99,11 +99,12 @@ def submit_animate(
 def submit_extract(library: Library, request: Request, *, title: str = "", device: str = "cpu") -> str:
     """Queue the reading of a driving video and return the job's id, which is the motion's id in the library too.
 
-    request.video is linked or copied; title: the motion's. Raises BadInput if it is no video or one that is beyond
-    what is read.
+    request.video is linked or copied; the video of an earlier one that failed or was cancelled is cleared away. title:
+    the motion's. Raises BadInput if it is no video or one that is beyond what is read.
     """
     check_request(request)
-    forget_ended(library, "extract")
+    for old in _ended(library, "extract"):
+        library.delete_job_folder(old.id)
     wanted = {name: value for name, value in asdict(request).items() if name not in ("video", "device")}
     values = {"request": wanted, "title": title}
     return submit(library, "extract", values, files={"video": request.video}, device=device)
@@ -130,16 +131,10 @@ def submit_align(
     else:
         open_photo(photo)
         files["photo"] = photo
-    forget_ended(library, "align")
+    for old in _ended(library, "align"):
+        forget(library, old.id)
     values = {"motion": motion, "subject": subject, "profile": profile, "title": entry.title}
     return submit(library, "align", values, files=files, device=device)
-
-
-def forget_ended(library: Library, kind: str) -> None:
-    """Remove the ended jobs of a kind, with what they left in their folders."""
-    for job in Store(library.root).of_visitor(library.visitor):
-        if job.kind == kind and job.ended:
-            forget(library, job.id)
 
 
 def submit(
@@ -240,6 +235,11 @@ def sweep(root: Path, lifetime: float) -> list[str]:
         store.forget_visitor(visitor)
         delete_visitor(root, visitor)
     return gone
+
+
+def _ended(library: Library, kind: str) -> list[Job]:
+    """The visitor's ended jobs of a kind."""
+    return [job for job in Store(library.root).of_visitor(library.visitor) if job.kind == kind and job.ended]
 
 
 def _place(path: Path, target: Path) -> None:

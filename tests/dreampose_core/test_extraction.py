@@ -186,3 +186,14 @@ def test_a_video_without_a_person_fails_in_one_sentence_and_leaves_nothing(tmp_p
     assert not library.job_folder(job).exists() and library.motions() == []
     client.retry(library, job)
     assert "choose it again" in do(library, job).error
+
+
+def test_a_cancelled_video_is_kept_for_a_second_try_until_another_one_comes(tmp_path):
+    library, video = Library(tmp_path / "library"), grey(tmp_path / "wall.mp4", 12, (96, 128))
+    first = client.submit_extract(library, Request(video))
+    client.cancel(library, first)
+    kept = library.job_folder(first) / "video"
+    assert kept.read_bytes() == video.read_bytes()
+    client.submit_extract(library, Request(video))
+    assert not kept.exists()
+    assert client.status(library, first).state == "cancelled", "whoever asks is still told"
