@@ -31,7 +31,9 @@ def back_colours(
     hair = _hair(small, label_trunk & head, skin, view)
     if hair.sum() > 12:
         zone = head & grow(label_trunk, 2) & ~hair
-        out = _spread(out, hair, zone, unit, 1.5)
+        # pixels at the hair's border are mixed with the face
+        pure = shrink(hair, 1)
+        out = _spread(out, pure if pure.sum() > 12 else hair, zone, unit, 1.5)
         invented[zone] = 1
     neckline = grow(_reached(skin & label_trunk, head) & chest, 1.5) & chest
     cloth = label_trunk & chest & ~grow(skin, 2)

@@ -14,7 +14,7 @@ from pose_tools.body.raster import Hits, draw_iuv, raster
 
 _FINE = 2  # samples a pixel along each axis
 _PACK = 512  # hits are sampled as rows of this many
-_UNSEEN_DEPTH = 0.03  # metres by which filled places stand back behind seen ones of another layer
+_UNSEEN_DEPTH = 0.07  # metres by which filled places stand back behind seen ones of another layer
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,7 @@ def split(colours: np.ndarray, alpha: np.ndarray, view: BodyView) -> Layers:
     cost = _costs(lab, person, seen, view)
     label = _random_walk(lab, person, cost)
     label = _tidy(label, seen, person)
-    extent = _extents(label, person, solid, view, crotch, hem)
+    extent = _extents(label, person, alpha > 0.9, view, crotch, hem)
     return Layers(label, extent, _overlap_shoulders(extent, label, view), crotch, hem)
 
 
@@ -212,7 +212,7 @@ def _tidy(label: np.ndarray, seen: np.ndarray, person: np.ndarray) -> np.ndarray
 
 
 def _extents(
-    label: np.ndarray, person: np.ndarray, solid: np.ndarray, view: BodyView, crotch: int, hem: int
+    label: np.ndarray, person: np.ndarray, covered: np.ndarray, view: BodyView, crotch: int, hem: int
 ) -> np.ndarray:
     """(GROUPS,h,w) bool: each layer with what other layers hide of it."""
     rows = np.arange(len(label))[:, None]
@@ -243,11 +243,33 @@ def _extents(
         # only arms hang before the trunk; a skirt's flare must not run on over the legs
         over = person & ~seen
         if group == TRUNK:
-            over = np.isin(label, (ARM_L, ARM_R)) & _joined(solid, seen | view.tubes[TRUNK].covers)
+            over = np.isin(label, (ARM_L, ARM_R)) & _joined(covered, seen | view.tubes[TRUNK].covers)
         hidden = over & (away <= beyond + 0.5)
+        if group == TRUNK and hem > crotch:
+            hidden |= _behind_hands(seen, label, crotch, hem)
         rounded = cv2.GaussianBlur((seen | hidden).astype(np.float32), (0, 0), 1.5) > 0.5
         out[group] |= over & rounded
     return out
+
+
+def _behind_hands(seen: np.ndarray, label: np.ndarray, crotch: int, hem: int) -> np.ndarray:
+    """(h,w) bool: what an arm hides of a skirt whose edge is seen above and below: between the two it is straight."""
+    arms = np.isin(label, (ARM_L, ARM_R))
+    out = np.zeros_like(seen)
+    rows = np.arange(max(0, crotch - (hem - crotch) // 2), hem)
+    rows = rows[seen[rows].any(1)]
+    for mirrored in (False, True):
+        cloth, arm, found = (a[:, ::-1] if mirrored else a for a in (seen, arms, out))
+        edge = cloth.shape[1] - 1 - cloth[rows, ::-1].argmax(1)
+        beyond = arm[rows, np.minimum(edge + 1, arm.shape[1] - 1)]
+        free = np.flatnonzero(~beyond)
+        for i in np.flatnonzero(beyond):
+            above, below = free[free < i], free[free > i]
+            if len(above) and len(below):
+                a, b = above[-1], below[0]
+                straight = edge[a] + (edge[b] - edge[a]) * (rows[i] - rows[a]) / (rows[b] - rows[a])
+                found[rows[i], edge[i] : int(straight) + 1] = True
+    return out & arms
 
 
 def _joined(solid: np.ndarray, core: np.ndarray) -> np.ndarray:

@@ -26,12 +26,12 @@ class Cutout:
     background: np.ndarray
 
 
-def cut_out(photo: np.ndarray, mask: np.ndarray, body: np.ndarray, arms: np.ndarray) -> Cutout:
-    """The person of photo (H,W,3) uint8, given a soft mask (H,W) 0..1 and where the fitted body and its arms are
-    seen (H,W) bool."""
+def cut_out(photo: np.ndarray, mask: np.ndarray, body: np.ndarray, arms: np.ndarray, head: np.ndarray) -> Cutout:
+    """The person of photo (H,W,3) uint8, given a soft mask (H,W) 0..1 and where the fitted body, its arms and its
+    head are seen (H,W) bool."""
     unit = photo.shape[0] / DESIGN_ROWS
     outline = _outline(photo, mask, body, unit)
-    outline &= ~_gaps(photo, outline, body, arms, unit)
+    outline &= ~_gaps(photo, outline, body, arms, head, unit)
     alpha = _alpha(photo, outline, unit)
     background = _complete(photo, alpha > 0.02, unit)
     return Cutout(alpha, _clean_colours(photo, alpha, unit), background)
@@ -66,11 +66,13 @@ def _outline(photo: np.ndarray, mask: np.ndarray, body: np.ndarray, unit: float)
     return full > 0.5
 
 
-def _gaps(photo: np.ndarray, outline: np.ndarray, body: np.ndarray, arms: np.ndarray, unit: float) -> np.ndarray:
-    """(H,W) bool: background that shows between arm and body, which a coarse person mask closes.
+def _gaps(
+    photo: np.ndarray, outline: np.ndarray, body: np.ndarray, arms: np.ndarray, head: np.ndarray, unit: float
+) -> np.ndarray:
+    """(H,W) bool: background that shows between arm and body, or hair and shoulder, which a coarse person mask closes.
 
-    A gap lies off the body beside an arm, has the colour of the background around the person, and the person next
-    to it has another.
+    A gap lies off the body beside an arm, or about the neck at most a little inside the fitted body; it has the
+    colour of the background around the person, and the person next to it has another.
     """
     lab = cv2.cvtColor(photo, cv2.COLOR_RGB2LAB).astype(np.float32)
     behind = smooth_fill(lab, ~grow(outline, 3 * unit), 12)
@@ -79,7 +81,10 @@ def _gaps(photo: np.ndarray, outline: np.ndarray, body: np.ndarray, arms: np.nda
     likeness = np.exp(-((alike / 40) ** 2) / 2).astype(np.float32)
     beside = cv2.morphologyEx(likeness, cv2.MORPH_OPEN, disc(2.5 * unit))
     slit = outline & (likeness - beside > 0.25) & (beside < 0.2) & (distance(arms) < 3 * unit) & ~shrink(arms, 2 * unit)
-    found = outline & ~body & grow(arms, 8 * unit) & (alike < 14)
+    found = ~body & grow(arms, 8 * unit) & (alike < 14)
+    about_neck = ~shrink(body, 4 * unit) & grow(head, 10 * unit) & ~head
+    found |= about_neck & (alike < 7)  # a shadowed neck is not far from a grey wall
+    found &= outline
     count, part, stats, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8), connectivity=4)
     gaps = np.zeros_like(outline)
     for i in range(1, count):

@@ -22,6 +22,7 @@ from dreampose_core.carry.views import (
     ARM_L,
     ARM_R,
     GROUPS,
+    HEAD_PARTS,
     LEG_L,
     LEG_R,
     NO_GROUP,
@@ -91,12 +92,11 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     transforms = bone_transforms(figure, body.shape, body.pose)
     camera = body.camera.scaled(1 / cell)
     view = view_body(figure, body.shape, transforms, camera)
-    outline = (
-        cv2.resize((view.group >= 0).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    outline, arms, head = (
+        cv2.resize(part.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        for part in (view.group >= 0, np.isin(view.group, (ARM_L, ARM_R)), np.isin(view.part, HEAD_PARTS))
     )
-    arms = np.isin(view.group, (ARM_L, ARM_R)).astype(np.uint8)
-    arms = cv2.resize(arms, (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    cutout = cut_out(photo, mask, outline, arms)
+    cutout = cut_out(photo, mask, outline, arms, head)
 
     small = cv2.resize(cutout.colours, grid, interpolation=cv2.INTER_AREA)
     coverage = cv2.resize(cutout.alpha, grid, interpolation=cv2.INTER_AREA)
@@ -104,7 +104,8 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     solid = layers.extent & (coverage > 0.5)
     reliefs = [_relief(group, solid[group], layers, view, camera.scale) for group in range(GROUPS)]
     front, back, seen = _textures(cutout.colours, cutout.alpha, layers, view, reliefs[TRUNK].weights, unit)
-    mesh = _mesh(layers, solid, reliefs, transforms, camera, cell)
+    covered = [cv2.resize(one[..., 3], grid, interpolation=cv2.INTER_AREA) / np.float32(255) for one in front]
+    mesh = _mesh(layers, solid, covered, reliefs, transforms, camera, cell)
     return Sheet(body, cutout.background, front, back, seen, **mesh, cell=cell)
 
 
@@ -153,11 +154,13 @@ def _textures(
         inner = own & ~grow(~own & ~nobody, 1)
         source = full(inner | (grow(inner, 2) & nobody)) > 0.9
         filled = mirror_fill(colours, source if source.any() else full(own) > 0.5, 14 * unit)
-        mine = full(own | (grow(own, 2) & nobody))[..., None]
+        shown = full(own | (grow(own, 2) & nobody))
+        # at the border to another layer pixels are mixed of both
+        mine = full(inner | (grow(inner, 2) & nobody))[..., None]
         texture = colours * mine + filled * (1 - mine)
         front[group, ..., :3] = texture + 0.5
         front[group, ..., 3] = 255 * alpha * share + 0.5
-        seen[group] = 255 * (FILLED_SEEN + (1 - FILLED_SEEN) * mine[..., 0]) + 0.5
+        seen[group] = 255 * (FILLED_SEEN + (1 - FILLED_SEEN) * shown) + 0.5
         back[group] = np.concatenate(
             [front[group, ..., :3], np.full((height, width, 1), 255 * BACK_SEEN)], -1
         )
@@ -177,13 +180,14 @@ def _textures(
 def _mesh(
     layers: Layers,
     solid: np.ndarray,
+    covered: list[np.ndarray],
     reliefs: list[Relief],
     transforms: np.ndarray,
     camera: Camera,
     cell: float,
 ) -> dict[str, np.ndarray]:
     """Vertices and faces of all layers, as a Sheet keeps them. The fringe is the flat, half transparent strip
-    beyond the pixels that are solid (L,h,w)."""
+    beyond the pixels that are solid (L,h,w); covered (h,w) f32 is the alpha of each layer."""
     vertices: dict[str, list[np.ndarray]] = {n: [] for n in _VERTEX}
     faces, counts, total = [], [], 0
     for group, relief in enumerate(reliefs):
@@ -198,7 +202,7 @@ def _mesh(
             a, b, c, d = (i[cells] for i in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]))
             faces += [np.stack([a, b, c], -1), np.stack([b, d, c], -1)]
             counts.append(2 * len(a))
-        at = np.stack([x, y], -1) + 0.5
+        at = np.stack([x, y], -1) + 0.5 + _to_outline(solid[group], covered[group])[where]
         weights = relief.weights[where]
         blend = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
         turn = np.linalg.inv(blend[:, :, :3])
@@ -229,3 +233,16 @@ def _mesh(
 def _cells(mask: np.ndarray) -> np.ndarray:
     """(h-1,w-1) bool: squares of four neighbouring pixels that all lie in the mask."""
     return mask[:-1, :-1] & mask[:-1, 1:] & mask[1:, :-1] & mask[1:, 1:]
+
+
+def _to_outline(solid: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """(h,w,2) f32 shift in pixels (x, y) of the outermost solid pixels onto the line where the layer's alpha is half,
+    so that the outline is a smooth curve and not a stair, which a turned limb would show."""
+    field = cv2.GaussianBlur(covered, (0, 0), 0.8)
+    slope = np.stack([cv2.Sobel(field, cv2.CV_32F, 1, 0), cv2.Sobel(field, cv2.CV_32F, 0, 1)], -1) / 8
+    steep = (slope**2).sum(-1)
+    shift = slope * ((0.5 - field) / np.maximum(steep, 1e-3))[..., None]
+    length = np.linalg.norm(shift, axis=-1)
+    shift *= np.minimum(1, 0.8 / np.maximum(length, 1e-6))[..., None]
+    outermost = solid & (cv2.erode(solid.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    return np.where((outermost & (steep > 1e-3))[..., None], shift, 0).astype(np.float32)

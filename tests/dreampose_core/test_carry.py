@@ -8,6 +8,10 @@ import pytest
 
 from dreampose_core.carry import Sheet, carry, make_sheet
 from dreampose_core.carry.fill import mirror_fill, smooth_fill
+from dreampose_core.carry.layers import _behind_hands
+from dreampose_core.carry.matte import cut_out
+from dreampose_core.carry.sheet import _to_outline
+from dreampose_core.carry.views import ARM_L, ARM_R, NO_GROUP, TRUNK
 from pose_tools.body.figure import BONES, Camera, Pose, load_figure
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv
@@ -159,3 +163,44 @@ def test_fills_keep_what_is_known():
     stripes = np.tile((np.arange(30) // 2 % 2 * 200).astype(np.uint8)[None, :, None], (40, 1, 3))
     mirrored = mirror_fill(stripes, np.broadcast_to(np.arange(30) < 20, (40, 30)), 9)
     assert mirrored[:, 20:27].std() > 60
+
+
+def test_outermost_vertices_lie_on_a_smooth_outline():
+    y, x = np.mgrid[:60, :60] + 0.5
+    away = np.hypot(x - 30, y - 30)
+    covered = np.clip(20.3 - away + 0.5, 0, 1).astype(np.float32)
+    solid = covered > 0.5
+    shift = _to_outline(solid, covered)
+    moved = (shift != 0).any(-1)
+    assert moved.sum() > 80 and solid[moved].all()
+    before = np.abs(away[moved] - 20.3)
+    after = np.abs(np.hypot(x + shift[..., 0] - 30, y + shift[..., 1] - 30)[moved] - 20.3)
+    assert after.mean() < 0.4 * before.mean() and np.abs(shift).max() <= 0.8
+
+
+def test_a_skirt_goes_on_straight_behind_a_hand():
+    label = np.full((80, 60), NO_GROUP, np.int8)
+    for row in range(20, 80):
+        label[row, 10 : 30 + row // 4] = TRUNK  # its right edge runs outward
+    whole = label == TRUNK
+    label[40:52, 33:48] = ARM_L
+    label[40:52, 9:12] = ARM_R
+    hidden = _behind_hands(label == TRUNK, label, 30, 80)
+    truth = whole & (label != TRUNK)
+    assert truth.sum() > 60 and (hidden & ~truth).sum() <= 12 and (truth & ~hidden).sum() <= 24
+    assert not _behind_hands(label == TRUNK, label, 42, 50).any()  # no edge is seen above or below
+
+
+def test_the_wall_beside_the_neck_is_no_part_of_the_person():
+    photo = np.full((320, 256, 3), 245, np.uint8)
+    person, body, head = (np.zeros((320, 256), bool) for _ in range(3))
+    head[20:60, 108:148] = True
+    person[20:60, 108:148] = person[60:80, 120:136] = person[80:300, 78:178] = True
+    body |= person
+    body[74:80, 98:158] = True  # the fitted body's shoulders lie a little higher than the person's
+    photo[person] = DRESS
+    photo[20:80][person[20:80]] = SKIN
+    mask = cv2.GaussianBlur(body.astype(np.float32), (0, 0), 1.0)
+    made = cut_out(photo, mask, body, np.zeros_like(body), head)
+    assert made.alpha[74:76, 100:113].max() < 0.3 and made.alpha[75:78, 124:132].min() > 0.9
+    assert made.alpha[90:290, 84:172].min() > 0.9
