@@ -23,10 +23,10 @@ def machine() -> dict:
     }
 
 
-def write(name: str, figures: dict) -> Path:
-    """Write results/NAME.json and return its path."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def write(name: str, figures: dict, path: Path | None = None) -> Path:
+    """Write results/NAME.json, or the file at `path`, and return its path."""
+    path = path or RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     about = {"date": datetime.now(timezone.utc).date().isoformat(), "machine": machine()}
     path.write_text(json.dumps(about | figures, indent=1) + "\n")
     return path

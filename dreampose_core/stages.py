@@ -148,14 +148,14 @@ def _kept(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
 
 
 def _save_state(path: Path, stage: Stage, optimizer: torch.optim.Optimizer, result: Result, step: int) -> None:
-    names, numbers = list(stage.parameters), {}
-    tensors = {f"now.{name}": parameter for name, parameter in stage.parameters.items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        for key, value in state.items():
+    tensors, numbers = {}, {}
+    for name, parameter in stage.parameters.items():
+        tensors[f"now.{name}"] = parameter
+        for key, value in optimizer.state[parameter].items():
             if isinstance(value, Tensor):  # a copy, since 8-bit Adam keeps its tables once for all parameters
-                tensors[f"{key}/{names[index]}"] = value.to("cpu", copy=True)
+                tensors[f"{key}/{name}"] = value.to("cpu", copy=True)
             else:
-                numbers[f"{key}/{names[index]}"] = value
+                numbers[f"{key}/{name}"] = value
     tensors |= {f"best.{name}": tensor for name, tensor in result.best.items()}
     info = {"step": step, "best_step": result.best_step, "scores": result.scores, "numbers": numbers}
     save_tensors(path, tensors, info)

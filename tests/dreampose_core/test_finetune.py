@@ -12,10 +12,13 @@ import pytest
 import torch
 
 from dreampose_core.checkpoints import load_tuned, read_tuned
-from dreampose_core.crops import Crop, apply_crop, draw_crops, looks_of
+from dreampose_core.crops import Crop, apply_crop, draw_crops, look_of_crop, looks_of
+from dreampose_core.encoding import fast_math
 from dreampose_core.finetune import FinetuneSettings, finetune_looks, finetune_subject
 from dreampose_core.progress import Cancelled
-from dreampose_core.subject_cache import hide_parts
+from dreampose_core.subject_cache import build_cache, hide_parts
+from dreampose_core.trainable import unet_to_train, vae_to_train
+from dreampose_core.tuning import has_eight_bit
 from pose_tools.body.charts import mirror_iuv
 from tests.dreampose_core.tiny import tiny_carried, tiny_looks, tiny_photo, tiny_pipeline, tiny_poses
 
@@ -178,8 +181,7 @@ def test_a_finetune_that_does_not_help_changes_nothing(tmp_path, rate):
     assert (tuned(*inputs, **options) == base(*inputs, **options)).all()
 
 
-def test_low_rank_factors(tmp_path, undisturbed):
-    pytest.importorskip("peft")
+def test_low_rank_factors(tmp_path):
     base = tiny_pipeline()
     settings = replace(SETTINGS, lora_rank=2, steps=12, learning_rate=1e-2, decoder_steps=0)
     tuned = finetune_looks(base, tiny_looks(), settings, tmp_path / "lora")
@@ -194,6 +196,103 @@ def test_low_rank_factors(tmp_path, undisturbed):
     difference = tuned.unet.get_parameter(layer) - base.unet.get_parameter(layer)
     assert torch.linalg.matrix_rank(difference.detach(), tol=1e-6) == 2
     assert set(tuned.unet.state_dict()) == set(base.unet.state_dict())
+
+
+def test_frozen_weights_are_shared_and_the_given_ones_stay():
+    base = tiny_pipeline()
+    base.unet.requires_grad_(False)
+    before = {name: value.clone() for name, value in base.unet.state_dict().items()}
+    made = unet_to_train(base.unet, replace(SETTINGS, lora_rank=2), torch.device("cpu"), torch.float32)
+    own = dict(base.unet.named_parameters())
+    for name, parameter in made.named_parameters():
+        known = own.get(name.replace(".base_layer", ""))
+        trained = ".lora_" in name or name.startswith("conv_in.")
+        assert parameter.requires_grad == trained and parameter.dtype == torch.float32
+        if not trained:
+            assert parameter.data_ptr() == known.data_ptr()
+    assert not any(parameter.requires_grad for parameter in base.unet.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in base.unet.state_dict().items())
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_gradient_checkpointing_gives_the_same_gradients(rank):
+    """Of every trained weight, from a batch through UNet and decoder; and it does compute anew."""
+    base, gradients, calls = tiny_pipeline(), [], []
+    for again in (False, True):
+        settings = replace(SETTINGS, lora_rank=rank, gradient_checkpointing=again)
+        unet = unet_to_train(base.unet, settings, torch.device("cpu"), torch.float32)
+        vae = vae_to_train(base.vae, settings, torch.device("cpu"), torch.float32)
+        calls.append(0)
+        for block in (unet.up_blocks[0].resnets[0], vae.decoder.up_blocks[0].resnets[0]):
+            block.register_forward_pre_hook(lambda *_: calls.__setitem__(-1, calls[-1] + 1))
+        draw = torch.Generator().manual_seed(0)
+        planes, tokens = torch.randn(2, 19, 8, 6, generator=draw), torch.randn(2, 17, 16, generator=draw)
+        made = unet(planes, torch.tensor([3, 700]), tokens, return_dict=False)[0]
+        (made.square().mean() + vae.decode(made.detach(), return_dict=False)[0].square().mean()).backward()
+        parameters = [*unet.named_parameters(), *vae.named_parameters()]
+        gradients.append({name: each.grad for name, each in parameters if each.requires_grad})
+    assert calls == [2, 4]
+    assert gradients[0].keys() == gradients[1].keys() and len(gradients[0]) > 20
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("stage", ["finetune", "decoder"])
+@pytest.mark.parametrize("eight_bit", [False, True])
+def test_a_cancelled_run_goes_on_whatever_the_settings(tmp_path, stage, eight_bit):
+    """Low-rank factors, gradient checkpointing, two photos, 8-bit averages: the very same weights."""
+    if eight_bit and not has_eight_bit():
+        pytest.skip("bitsandbytes is not installed")
+    settings = replace(SETTINGS, lora_rank=2, gradient_checkpointing=True, eight_bit=eight_bit, crops=2, held_out=1)
+    looks = two_photos()
+
+    def cancel(progress):
+        if (progress.stage, progress.step) == (stage, 3):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        finetune_looks(tiny_pipeline(), looks, settings, tmp_path / "cut" / "mini", cancel)
+    for folder in ("cut", "whole"):
+        finetune_looks(tiny_pipeline(), looks, settings, tmp_path / folder / "mini")
+    assert weights(tmp_path / "cut" / "mini") == weights(tmp_path / "whole" / "mini")
+    scores = read_tuned(tmp_path / "whole" / "mini").info["stages"]["finetune"]["scores"]
+    assert min(score for _, score in scores[1:]) < scores[0][1]
+
+
+def two_photos():
+    """Looks of two photos of one person, the second one darker."""
+    main, moving = tiny_looks()
+    return [main, replace(moving, photo=(moving.photo * 0.6).astype(np.uint8), of=1)]
+
+
+def test_several_photos_are_seen_and_learned(tmp_path):
+    base, looks = tiny_pipeline(), two_photos()
+    cache = build_cache(base, looks, 8, 0, lambda: None)
+    assert cache.photos == 2 and len(cache.latents) == 8
+    for row, (look, flip) in enumerate([(0, False), (1, False), (0, True), (1, True)]):
+        photo = looks[look].photo[:, ::-1] if flip else looks[look].photo
+        with fast_math(torch.device("cpu")):
+            code = base.encode_photo(photo)
+        torch.testing.assert_close(cache.clip[row], code.clip[0].float(), rtol=1e-4, atol=1e-4)
+    brightness = cache.pictures.float().mean((1, 2, 3))
+    dark = brightness < brightness.mean()
+    assert dark.tolist().count(True) == 4 and len(set(zip(dark.tolist(), cache.flip.tolist(), strict=True))) == 4
+    both = finetune_looks(base, looks, SETTINGS, tmp_path / "both")
+    one = finetune_looks(base, looks[:1] * 2, SETTINGS, tmp_path / "one")
+    options = {"num_inference_steps": 2}
+    inputs = tiny_photo(), tiny_poses(1), tiny_carried(1)
+    assert (both(*inputs, **options) != one(*inputs, **options)).any()
+
+
+def test_a_model_in_half_precision_can_be_tuned(tmp_path):
+    base = tiny_pipeline(carried=False, refiner=False)
+    for part in (base.unet, base.vae, base.adapter, base.image_encoder):
+        torch.nn.Module.to(part, torch.bfloat16)
+    tuned = finetune_looks(base, [replace(look, carried=None) for look in tiny_looks()], SETTINGS, tmp_path / "mini")
+    scores = [score for _, score in read_tuned(tmp_path / "mini").info["stages"]["finetune"]["scores"]]
+    assert min(scores[1:]) < scores[0]
+    assert tuned.unet.conv_in.weight.dtype == torch.bfloat16
+    assert not torch.equal(tuned.unet.conv_in.weight, base.unet.conv_in.weight)
 
 
 @pytest.mark.parametrize("velocity", [True, False])
@@ -221,6 +320,9 @@ def test_crops_move_photo_and_charts_together():
         assert np.abs(person - made.mask).mean() < 0.03  # but for the nearest pixel's rounding
         assert (made.carried.iuv == made.charts[2]).all()
     assert [crop.flip for crop in draw_crops(4, seed=3)] == [False, True, False, True]
+    for looks in (1, 2, 3, 4):  # every look is seen flipped and not
+        seen = {(look_of_crop(index, looks), crop.flip) for index, crop in enumerate(draw_crops(4 * looks, seed=3))}
+        assert len(seen) == 2 * looks
 
 
 def test_hidden_parts_look_unseen_and_the_rest_stays():

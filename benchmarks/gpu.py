@@ -1,0 +1,361 @@
+"""The authors' recipe as released against ours, in one run on one device, with random weights.
+
+    python -m benchmarks.gpu [--size small|full] [--steps 20] [--frames N] [--out FILE] [--compile]
+
+Full size is Stable Diffusion 1.4's at 512x640 on a GPU; small is the same kind of networks at 128x160, for a machine
+without one. Measured are seconds a frame and a subject, and the most memory, each after a warm-up and as the median
+of repeats. A subject of the released recipe is its two steps, measured, times their number (500 and 1500); ours is
+a whole finetune on as many pictures, with its caches, scores, live samples and states on disk. Sampling is also
+compared to the device's own rate of a large matrix product. On a GPU, two caps on memory show what small cards can.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import torch
+from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from benchmarks import record
+from benchmarks.authors_recipe import DECODER_STEPS, S1, S2, STEPS, UNET_STEPS, Released
+from dreampose_core.budget import matrix_rate, seconds_of
+from dreampose_core.crops import Look
+from dreampose_core.finetune import finetune_looks
+from dreampose_core.modeling import LATENT_STRIDE, ImageAdapter, unet_channels
+from dreampose_core.pipeline import DreamPosePipeline
+from dreampose_core.progress import silent
+from dreampose_core.tuning import TUNINGS, FinetuneSettings
+from pose_tools.errors import BadInput
+from pose_tools.sequence import PoseSequence
+
+GB = 1e9
+SMALL_CARDS = {"finetune": 12 * GB, "sampling": 6 * GB}
+SETTLE = 10**6  # scores to wait: nothing ends early, both recipes see as many pictures
+
+
+@dataclass(frozen=True)
+class Size:
+    """Pictures in pixels; channels of the UNet's and the VAE's levels; heads of attention; CLIP's width, layers,
+    picture and patch."""
+
+    height: int
+    width: int
+    unet: tuple[int, ...]
+    vae: tuple[int, ...]
+    vae_groups: int
+    heads: int
+    clip: tuple[int, int, int, int]
+
+
+SIZES = {
+    "full": Size(640, 512, (320, 640, 1280, 1280), (128, 256, 512, 512), 32, 8, (768, 12, 224, 32)),
+    "small": Size(160, 128, (32, 64, 128, 128), (16, 32, 64, 64), 8, 4, (64, 4, 64, 16)),
+    "tiny": Size(64, 64, (16, 32, 32, 32), (8, 8, 16, 16), 4, 2, (32, 1, 32, 16)),
+}
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much is measured: repeats of each figure; frames of our clip; sampling steps, ours and the released ones;
+    pictures of both stages of a finetune."""
+
+    repeats: int = 3
+    frames: int = 8
+    steps: int = 20
+    released_steps: int = STEPS
+    pictures: tuple[int, int] = (UNET_STEPS, DECODER_STEPS)
+
+
+def build_model(size: Size, device: torch.device, precision: torch.dtype) -> DreamPosePipeline:
+    """Networks of Stable Diffusion 1.4's kind with random weights."""
+    torch.manual_seed(0)
+    width, layers, side, patch = size.clip
+    attention = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
+    with torch.device(device):
+        parts = {
+            "unet": UNet2DConditionModel(
+                in_channels=unet_channels(False),
+                out_channels=4,
+                block_out_channels=size.unet,
+                down_block_types=attention,
+                up_block_types=tuple(name.replace("Down", "Up") for name in reversed(attention)),
+                cross_attention_dim=width,
+                attention_head_dim=size.heads,
+                norm_num_groups=size.vae_groups,
+            ),
+            "vae": AutoencoderKL(
+                block_out_channels=size.vae,
+                down_block_types=("DownEncoderBlock2D",) * 4,
+                up_block_types=("UpDecoderBlock2D",) * 4,
+                layers_per_block=2,
+                latent_channels=4,
+                norm_num_groups=size.vae_groups,
+            ),
+            "image_encoder": CLIPVisionModel(
+                CLIPVisionConfig(
+                    hidden_size=width,
+                    intermediate_size=4 * width,
+                    num_hidden_layers=layers,
+                    num_attention_heads=max(1, width // 64),
+                    image_size=side,
+                    patch_size=patch,
+                )
+            ),
+            "adapter": ImageAdapter(
+                (size.height // (2 * LATENT_STRIDE)) * (size.width // (2 * LATENT_STRIDE)),
+                width,
+                (side // patch) ** 2 + 1,
+            ),
+        }
+    for name, part in parts.items():
+        torch.nn.Module.to(part, precision).eval().requires_grad_(False)
+        if name in ("unet", "vae"):
+            part.to(memory_format=torch.channels_last)
+    schedule = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+    return DreamPosePipeline(**parts, scheduler=PNDMScheduler(**schedule, skip_prk_steps=True))
+
+
+def scene(size: Size, frames: int) -> tuple[np.ndarray, PoseSequence, Look]:
+    """A photo, poses and a look that are formulas: only their sizes count."""
+    rows, columns = np.mgrid[: size.height, : size.width]
+    photo = np.stack([np.sin(rows / a + columns / b) for a, b in ((9, 17), (23, 7), (13, 29))], -1)
+    photo = ((photo + 1) * 127.5).astype(np.uint8)
+    charts = np.zeros((size.height, size.width, 3), np.uint8)
+    inside = (abs(columns - size.width / 2) < size.width / 6) & (abs(rows - size.height / 2) < size.height / 2.5)
+    iuv = np.stack([np.full_like(rows, 2), rows * 255 // size.height, columns * 255 // size.width], -1)
+    charts[inside] = iuv[inside]
+    poses = np.stack([np.roll(charts, shift, axis=1) for shift in range(frames)])
+    mask = cv2.blur(inside.astype(np.float32), (5, 5))
+    return photo, PoseSequence(poses, fps=12), Look(photo, mask, np.stack([charts] * 5), None)
+
+
+@contextmanager
+def peak_memory(device: torch.device, told: dict):
+    """Puts the most gigabytes of the block into told["memory_gb"]: of the card, or of the process on a CPU."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        yield
+        told["memory_gb"] = round(torch.cuda.max_memory_allocated(device) / GB, 3)
+        return
+    process, ended, seen = psutil.Process(), threading.Event(), []
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            seen.append(process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+    told["memory_gb"] = round(max([process.memory_info().rss, *seen]) / GB, 3)
+
+
+def timed(work: Callable[[], object], warm_up: Callable[[], object], repeats: int, device: torch.device) -> dict:
+    """Median seconds of `work` with all of them, and the most memory; `warm_up` is not counted."""
+    told: dict = {}
+    with peak_memory(device, told):
+        warm_up()
+        seconds = [seconds_of(work, device) for _ in range(repeats)]
+    return {"seconds": statistics.median(seconds), "all": [round(value, 4) for value in seconds]} | told
+
+
+def measure_released(size: Size, device: torch.device, amount: Amount) -> dict:
+    """Seconds a frame and a subject of the released recipe."""
+    photo, _, _ = scene(size, 1)
+    model = Released(build_model(size, device, torch.float32), photo).for_sampling()
+    frame = timed(lambda: model.frame(amount.released_steps), lambda: model.frame(2), amount.repeats, device)
+    del model
+    model = Released(build_model(size, device, torch.float32), photo)
+    steps = {}
+    for stage, step in (("unet", model.unet_step), ("decoder", model.decoder_step)):
+        model.train_on(stage)
+        steps[stage] = timed(step, step, max(3, 2 * amount.repeats), device)
+    seconds = sum(one["seconds"] * count for one, count in zip(steps.values(), amount.pictures, strict=True))
+    memory = max(one["memory_gb"] for one in steps.values())
+    return {"frame": frame, "unet_step": steps["unet"], "decoder_step": steps["decoder"]} | {
+        "subject": {"seconds": seconds, "memory_gb": memory, "steps": list(amount.pictures)}
+    }
+
+
+def measure_sampling(
+    model: DreamPosePipeline, size: Size, amount: Amount, steps: int, scheduler: str, device: torch.device
+) -> dict:
+    """Seconds a frame of ours, of a clip whose photo is encoded once."""
+    photo, poses, _ = scene(size, amount.frames)
+
+    def clip(of: PoseSequence, count: int) -> None:
+        options = {"num_inference_steps": count, "s1": S1, "s2": S2, "scheduler": scheduler}
+        for _ in model.frames(photo, of, batch_size=amount.frames if device.type == "cpu" else None, **options):
+            pass
+
+    told = timed(lambda: clip(poses, steps), lambda: clip(poses, 2), amount.repeats, device)
+    told["seconds"] /= amount.frames
+    return told | {"steps": steps, "scheduler": scheduler, "frames": amount.frames}
+
+
+def frame_flops(model: DreamPosePipeline, size: Size, calls: int) -> int:
+    """Arithmetic of one frame: UNet calls of three rows, and the decoder."""
+    device, kind = next(model.unet.parameters()).device, model.unet.dtype
+    cells = (size.height // LATENT_STRIDE, size.width // LATENT_STRIDE)
+    tokens = torch.zeros(3, model.adapter.config.tokens, model.adapter.config.width, device=device, dtype=kind)
+    rows = torch.zeros(3, unet_channels(False), *cells, device=device, dtype=kind)
+    with torch.no_grad(), FlopCounterMode(display=False) as unet:
+        model.unet(rows, torch.zeros((), device=device), tokens)
+    with torch.no_grad(), FlopCounterMode(display=False) as decoder:
+        model.vae.decode(rows[:1, :4])
+    return calls * unet.get_total_flops() + decoder.get_total_flops()
+
+
+def settings_for(name: str, pictures: tuple[int, int]) -> FinetuneSettings:
+    """A named tuning over as many pictures as the released recipe's; nothing ends early."""
+    chosen = TUNINGS[name]
+    steps, decoder_steps = (
+        max(1, count // batch) for count, batch in zip(pictures, (chosen.batch, chosen.decoder_batch), strict=True)
+    )
+    return replace(chosen, steps=steps, decoder_steps=decoder_steps, patience=SETTLE)
+
+
+def measure_finetune(model: DreamPosePipeline, size: Size, settings: FinetuneSettings, device: torch.device) -> dict:
+    """Seconds of a whole finetune of ours, and the most memory; it runs once, after a warm-up of a few steps."""
+    _, _, look = scene(size, 1)
+    short = replace(settings, steps=2, decoder_steps=2, crops=4, held_out=1)
+
+    def run(chosen: FinetuneSettings) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            finetune_looks(model, [look], chosen, Path(folder) / "tuned", silent)
+
+    told = timed(lambda: run(settings), lambda: run(short), 1, device)
+    return told | {"steps": [settings.steps, settings.decoder_steps], "batch": [settings.batch, settings.decoder_batch]}
+
+
+def under_cap(work: Callable[[], dict], cap: float, device: torch.device) -> dict | None:
+    """What `work` tells while this process may take no more than `cap` bytes of the card; None without a card."""
+    if device.type != "cuda":
+        return None
+    gc.collect()
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, cap / total), device)
+    try:
+        return {"cap_gb": cap / GB, "fits": True} | work()
+    except (torch.OutOfMemoryError, BadInput) as error:
+        return {"cap_gb": cap / GB, "fits": False, "error": str(error).splitlines()[0]}
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+
+
+def small_cards(size: Size, device: torch.device, precision: torch.dtype, amount: Amount) -> dict:
+    """A finetune within 12 GB and sampling within 6 GB, with the settings that are meant for such cards."""
+    few = replace(settings_for("small", (50, 50)), patience=SETTLE)
+
+    def sample() -> dict:
+        model, little = build_model(size, device, precision), replace(amount, frames=2, repeats=1)
+        return measure_sampling(model, size, little, amount.steps, "unipc", device)
+
+    def tune() -> dict:
+        return measure_finetune(build_model(size, device, precision), size, few, device)
+
+    return {
+        "finetune": under_cap(tune, SMALL_CARDS["finetune"], device),
+        "sampling": under_cap(sample, SMALL_CARDS["sampling"], device),
+    }
+
+
+def compare(
+    size: Size, device: torch.device, amount: Amount, tunings: Sequence[str] = tuple(TUNINGS), compiled: bool = False
+) -> dict:
+    """All figures of one run on one device."""
+    precision = torch.bfloat16 if device.type == "cuda" else torch.float32
+    released = measure_released(size, device, amount)
+    gc.collect()
+    model = build_model(size, device, precision)
+    rate = matrix_rate(str(device))
+    subjects = {name: measure_finetune(model, size, settings_for(name, amount.pictures), device) for name in tunings}
+    if compiled:
+        model.compile()
+    ours = measure_sampling(model, size, amount, amount.steps, "unipc", device)
+    equal = measure_sampling(model, size, amount, amount.released_steps, "pndm", device)
+    for told, calls in ((ours, amount.steps), (equal, amount.released_steps + 1)):
+        told["of_matrix_rate"] = frame_flops(model, size, calls) / told["seconds"] / rate
+    del model
+    return {
+        "matrix_rate_tflops": rate / 1e12,
+        "precision": str(precision).removeprefix("torch."),
+        "compiled": compiled,
+        "released": released,
+        "ours": {"frame": ours, "frame_at_equal_steps": equal, "subject": subjects},
+        "small_cards": small_cards(size, device, precision, amount),
+        "ratios": {
+            "frame": released["frame"]["seconds"] / ours["seconds"],
+            "frame_at_equal_steps": released["frame"]["seconds"] / equal["seconds"],
+        }
+        | {f"subject_{name}": released["subject"]["seconds"] / told["seconds"] for name, told in subjects.items()},
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=SIZES, help="default full on a GPU, small elsewhere")
+    parser.add_argument("--steps", type=int, default=Amount.steps, help="of our sampling; default %(default)s")
+    parser.add_argument("--released-steps", type=int, default=STEPS, help="of the released; default %(default)s")
+    parser.add_argument("--frames", type=int, help="of our clip; default 36 on a GPU, 4 elsewhere")
+    parser.add_argument("--pictures", type=int, nargs=2, default=(UNET_STEPS, DECODER_STEPS), metavar=("N", "M"))
+    parser.add_argument("--tunings", choices=TUNINGS, nargs="+", default=tuple(TUNINGS), help="default all")
+    parser.add_argument("--repeats", type=int, default=Amount.repeats)
+    parser.add_argument("--compile", action="store_true", help="compile our networks for sampling")
+    parser.add_argument("--out", type=Path, help="default benchmarks/results/gpu.json, or gpu_small.json")
+    options = parser.parse_args(arguments)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    on_card = device.type == "cuda"
+    name = options.size or ("full" if on_card else "small")
+    amount = Amount(
+        options.repeats,
+        options.frames or (36 if on_card else 4),
+        options.steps,
+        options.released_steps,
+        tuple(options.pictures),
+    )
+    begun = time.monotonic()
+    figures = compare(SIZES[name], device, amount, options.tunings, options.compile)
+    about = {
+        "size": name,
+        "pixels": [SIZES[name].width, SIZES[name].height],
+        "weights": "random",
+        "threads": None if on_card else torch.get_num_threads(),
+        "run_seconds": round(time.monotonic() - begun),
+    }
+    path = record.write("gpu" if name == "full" else f"gpu_{name}", about | _rounded(figures), options.out)
+    for what, ratio in figures["ratios"].items():
+        print(f"{what}: {ratio:.1f} times faster than the released recipe")
+    part = figures["ours"]["frame"]["of_matrix_rate"]
+    print(f"sampling reaches {part:.0%} of this device's matrix product ({figures['matrix_rate_tflops']:.3g} TFLOP/s)")
+    print(path)
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
