@@ -236,7 +236,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
             changes = handler(*arguments)
         except BadInput as error:
             gr.Warning(str(error), title="")
-            changes = {"timer": Look(active=False)}
+            changes = {"timer": Look(active=False), "fit_timer": Look(active=False)}
         shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 

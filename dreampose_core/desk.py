@@ -1,6 +1,6 @@
 """What the page does when somebody presses something: a visitor's wish in, the parts to change out.
 
-Every answer is a dict from a part's name (PARTS) to its new value, or to a `Look` where more than the value
+Every answer is a dict from a part's name (parts.py) to its new value, or to a `Look` where more than the value
 changes. Which toolkit draws the parts is not known here.
 """
 

@@ -8,6 +8,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -18,10 +19,10 @@ from dreampose_core.jobs import client as jobs
 from dreampose_core.jobs.inline import do_job, give_up, take_job
 from dreampose_core.library import LOCAL, Library, new_visitor
 from dreampose_core.service import House, Service
-from pose_tools.body.motion import list_motions
+from pose_tools.body.motion import find_motion, list_motions
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
-from pose_tools.video import probe
+from pose_tools.video import probe, write_video
 
 FEW = {"frames": 6, "fps": 12, "steps": 1, "s1": 1.0, "s2": 1.0, "seed": 3}
 SHORT = {**FEW, "finetune_steps": 1, "decoder_steps": 1}
@@ -184,20 +185,23 @@ def test_nothing_of_the_library_or_the_machine_can_be_fetched(served, local, fil
 def test_a_path_that_a_client_types_is_not_read(served, film):
     """The queue takes raw JSON: a file that nobody uploaded must be refused whatever the client claims."""
     clip = Library(served.root).clip(film["job"])
-    photo = {"path": str(clip.thumbnail), "meta": {"_type": "gradio.FileData"}}
-    values = [photo, MOTION, *SHORT.values(), "", ""]
     before = len(jobs.jobs(Library(served.root)))
-    request = urllib.request.Request(
-        f"{served.local}gradio_api/call/animate",
-        json.dumps({"data": values}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    try:
-        event = json.load(urllib.request.urlopen(request))["event_id"]
-        answer = urllib.request.urlopen(f"{served.local}gradio_api/call/animate/{event}").read().decode()
-        assert "event: error" in answer
-    except urllib.error.HTTPError as error:
-        assert error.code < 500
+    for endpoint, path, values in (
+        ("animate", clip.thumbnail, [MOTION, *SHORT.values(), "", "", 1.0, 0.0, 0.0]),
+        ("extract", clip.video, [0.0, 0.0, 12, -1, -1, "auto", ""]),
+    ):
+        file = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+        request = urllib.request.Request(
+            f"{served.local}gradio_api/call/{endpoint}",
+            json.dumps({"data": [file, *values]}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            event = json.load(urllib.request.urlopen(request))["event_id"]
+            answer = urllib.request.urlopen(f"{served.local}gradio_api/call/{endpoint}/{event}").read().decode()
+            assert "event: error" in answer
+        except urllib.error.HTTPError as error:
+            assert error.code < 500
     assert len(jobs.jobs(Library(served.root))) == before
 
 
@@ -264,6 +268,28 @@ def test_a_job_can_be_done_inside_the_call_and_given_up(served, desk, example_ph
 
     desk.erase_clip(library.visitor, done["clip"], done["clip"], None)
     assert not film.exists(), "what is deleted can be fetched no more"
+
+
+def test_a_motion_is_put_on_the_photo_where_no_worker_is(served, desk, example_photo, tmp_path):
+    library = desk.house.enter(None)
+    made = tmp_path / "made"
+    made.mkdir()
+    find_motion("sway").save(made).rename(made / "motion.npz")
+    write_video([np.zeros((64, 64, 3), np.uint8)] * 2, made / "preview.mp4", 12)
+    PoseSequence(np.zeros((2, 64, 64, 3), np.uint8), 12).save(made / "poses.npz")
+    facts = {"title": "Sway", "seconds": 10.0, "fps": 15.0, "body": True, "why": "Because.", "notes": []}
+    library.add_motion("own", made, facts)
+    chosen = desk.motions.choose(library.visitor, "own", None, str(example_photo))
+    assert (chosen["frames"]["value"], chosen["frames"]["maximum"], chosen["fps"]) == (150, 150, 15.0)
+    assert desk.motions.pace(library.visitor, "own", 6)["frames"]["value"] == 60
+    until = time.monotonic() + 60
+    while "fit" not in (told := desk.motions.poll_fitting(library.visitor, chosen["fitting"])):
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.1)
+    assert len(told["fit"]["pictures"]) == 5 and told["fit"]["body"]
+    assert desk.motions.choose(library.visitor, "catwalk", "own")["own"] is None
+    desk.motions.drop(library.visitor, "own", "own")
+    assert not Path(chosen["preview"]).exists(), "what is deleted can be fetched no more"
 
 
 def test_the_desk_raises_plain_sentences_for_what_is_gone(desk):
