@@ -117,11 +117,11 @@ def finetune_need(pipeline: DreamPosePipeline, settings: FinetuneSettings, heigh
     one = 4 * trained
     if low_rank and next(unet.parameters()).dtype != frozen_type(device):
         one += _count(unet) * frozen_type(device).itemsize
-    kept = settings.batch * _kept(unet, size, low_rank, settings.gradient_checkpointing, kind)
+    kept = settings.batch * bytes_kept(unet, size, low_rank, settings.gradient_checkpointing, kind)
     finetune = one + averages * trained + max(_step(trained, kept, kind), sample.frame, sample.picture)
 
     decoder_weights = sum(tensor.numel() for name, tensor in vae.named_parameters() if name.startswith(DECODER))
-    kept = settings.decoder_batch * _kept(vae.decoder, window, False, settings.gradient_checkpointing, kind)
+    kept = settings.decoder_batch * bytes_kept(vae.decoder, window, False, settings.gradient_checkpointing, kind)
     two = one + (4 + averages) * decoder_weights
     decoder = two + max(_step(decoder_weights, kept, kind), sample.frame, sample.picture)
 
@@ -170,7 +170,7 @@ def _step(trained: int, kept: float, kind: torch.dtype) -> float:
     return max(halves + kept, halves + 4 * trained + kept / 2)
 
 
-def _kept(network: nn.Module, size: tuple[int, int], low_rank: bool, again: bool, kind: torch.dtype) -> float:
+def bytes_kept(network: nn.Module, size: tuple[int, int], low_rank: bool, again: bool, kind: torch.dtype) -> float:
     """Bytes that one row of a batch keeps for the backward pass; size: cells of the latents."""
     planes, numbers = KEPT[low_rank, again], 0.0
     for cells, block in _blocks(network, size):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 from dreampose_core.schedulers import SCHEDULERS
+from dreampose_core.tuning import tuning_of
 from pose_tools.errors import BadInput
 
 LIMITS = {  # field: (least, most), both allowed
@@ -47,7 +48,8 @@ class AnimateSettings:
     takes the profile's own; for a subject that was finetuned before, None takes it as it is. scale, shift_x,
     shift_y: what a hand corrects of how poses without a body lie on the photo, the shifts in widths and heights of
     the picture. scheduler (see schedulers) and guidance_interval (the part of the sampling in which the guidance is
-    on, 0…1): None takes the profile's own. Raises BadInput outside of LIMITS.
+    on, 0…1): None takes the profile's own. tuning: the way of finetuning (see tuning.TUNINGS), None as with steps.
+    Raises BadInput outside of LIMITS.
     """
 
     motion: str
@@ -66,6 +68,7 @@ class AnimateSettings:
     shift_y: float = 0.0
     scheduler: str | None = None
     guidance_interval: tuple[float, float] | None = None
+    tuning: str | None = None
 
     def __post_init__(self) -> None:
         for name, (least, most) in LIMITS.items():
@@ -80,6 +83,7 @@ class AnimateSettings:
                     f"{WORDS[name]} must be {kind} from {least:g} to {most:,}.".replace(".0.", ".")
                 )
 
+        tuning_of(self.profile, self.tuning)
         if self.scheduler is not None and self.scheduler not in SCHEDULERS:
             raise BadInput(f"There is no scheduler named {self.scheduler}; there are {', '.join(SCHEDULERS)}.")
         if self.guidance_interval is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from PIL import Image
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet
 from dreampose_core.checkpoints import FINISHED, fingerprint, load_model, load_tuned
 from dreampose_core.drive import clip_length, load_drive, make_poses
-from dreampose_core.finetune import FinetuneSettings, finetune_subject
+from dreampose_core.finetune import finetune_subject
 from dreampose_core.fitting import keep_time, placed
 from dreampose_core.guidance import Guidance
 from dreampose_core.library import ClipEntry, Library, read_json, write_json, write_picture, write_thumbnail
@@ -33,6 +33,7 @@ from dreampose_core.progress import Progress, Report, silent
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, remember
 from dreampose_core.subject import Subject, prepare_subject
+from dreampose_core.tuning import FinetuneSettings, tuning_of
 from pose_tools.body.figure import Pose
 from pose_tools.draw import colour_iuv, overlay
 from pose_tools.errors import BadInput
@@ -47,7 +48,8 @@ class Order:
 
     subject: id of a subject in the library, or of the new one that is made of `photo`; title: the new one's;
     clip: the new clip's id; poses: a file in place of the motion that the settings name; sound: to be laid under
-    the clip; folder: where unfinished work is kept; device: of torch; offload, compile: the way to render there, as
+    the clip; folder: where unfinished work is kept; more: further photos of the same person, which the finetune of a
+    new subject learns from too; device: of torch; offload, compile: the way to render there, as
     the pipeline's methods of these names say.
     """
 
@@ -60,6 +62,7 @@ class Order:
     poses: Path | None = None
     sound: Path | None = None
     title: str = ""
+    more: tuple[Path, ...] = ()
     device: str = "cpu"
     offload: bool = False
     compile: bool = False
@@ -195,6 +198,10 @@ def _tune(
                 raise BadInput(
                     f"This subject was finetuned with {had}; leave them out, or start from the photo."
                 )
+    if kept and asked.tuning:
+        same = {name: kept[name] for name in ("steps", "decoder_steps", "seed")}
+        if asdict(replace(tuning_of(profile.name, asked.tuning), **same)) != kept:
+            raise BadInput("This subject was finetuned with another tuning; leave it out, or start from the photo.")
     steps = _given(asked.finetune_steps, kept["steps"] if kept else profile.finetune_steps)
     decoder_steps = _given(asked.decoder_steps, kept["decoder_steps"] if kept else profile.decoder_steps)
     settings = replace(
@@ -207,8 +214,35 @@ def _tune(
     )
     if kept:
         return load_tuned(pipeline, folder), settings
-    tune = FinetuneSettings(steps=steps, decoder_steps=decoder_steps, seed=settings.seed)
-    return finetune_subject(pipeline, subject, sheet, tune, folder, report), settings
+    tune = replace(
+        tuning_of(profile.name, asked.tuning), steps=steps, decoder_steps=decoder_steps, seed=settings.seed
+    )
+    seconds = _known_seconds(order, tune)
+    return finetune_subject(pipeline, subject, sheet, tune, folder, report, _more_photos(order), seconds), settings
+
+
+def _known_seconds(order: Order, tune: FinetuneSettings) -> float | None:
+    """What a finetune takes by the speeds of earlier ones, None where there were none."""
+    known = (read_json(_speeds(order)) or {}).get(order.settings.profile, {})
+    wanted = {"finetune": tune.steps, "decoder": tune.decoder_steps}
+    if not all(stage in known for stage, steps in wanted.items() if steps):
+        return None
+    return sum(known[stage] * steps for stage, steps in wanted.items() if steps)
+
+
+def _more_photos(order: Order) -> list[tuple[Subject, Sheet]]:
+    """The further photos, each prepared as the main one is and kept beside it."""
+    made, profile = [], order.profile
+    for index, photo in enumerate(order.more, 1):
+        folder = order.library.subject_folder(order.subject) / "more" / str(index)
+        if not (folder / "photo.png").exists():
+            prepare_subject(open_photo(photo), profile.width, profile.height).save(folder)
+        one = Subject.load(folder)
+        if not (folder / "sheet.npz").exists():
+            with replacing(folder / "sheet.npz") as temporary:
+                make_sheet(one.photo, one.mask, one.body).save(temporary)
+        made.append((one, Sheet.load(folder / "sheet.npz")))
+    return made
 
 
 def _tuned_folder(order: Order) -> Path:

@@ -55,6 +55,7 @@ class FinetuneSettings:
 # states that do not cost more than the steps between them.
 _LARGE = FinetuneSettings(
     decoder_rate=5e-5,
+    batch=2,
     crops=24,
     window=32,
     evaluate_every=25,
@@ -65,7 +66,7 @@ _LARGE = FinetuneSettings(
 )
 TUNINGS = {
     "lora": _LARGE,
-    "small": replace(_LARGE, gradient_checkpointing=True, batch=2, decoder_batch=2),
+    "small": replace(_LARGE, gradient_checkpointing=True, batch=1, decoder_batch=1),
     "full": replace(_LARGE, lora_rank=None, learning_rate=1e-5, checkpoint_every=250),
 }
 DEFAULT_TUNINGS = {"dreampose-sd1": "lora"}  # by profile; any other one takes the settings as they stand above

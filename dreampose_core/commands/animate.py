@@ -99,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
         shift_y=options.shift_y,
         scheduler=options.scheduler,
         guidance_interval=options.guidance_interval,
+        tuning=options.tuning,
     )
     sound = None
     if follow:

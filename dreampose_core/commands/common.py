@@ -20,6 +20,7 @@ from dreampose_core.profiles import DEFAULT_PROFILE
 from dreampose_core.progress import TITLES, Progress, Report, SecondsLeft
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.studio import Order
+from dreampose_core.tuning import TUNINGS
 from pose_tools.errors import BadInput
 
 LINE_EVERY = 2.0  # seconds between progress lines where nobody can overwrite them
@@ -33,6 +34,10 @@ def add_subject_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--finetune-steps", type=int, metavar="N", help="of UNet and adapter on this subject")
     parser.add_argument("--decoder-steps", type=int, metavar="N", help="of the decoder on this subject")
+    parser.add_argument("--tuning", choices=TUNINGS, help="the way of finetuning; small is for cards with 12 GB")
+    parser.add_argument(
+        "--more-photos", type=Path, nargs="+", default=(), metavar="FILE", help="of the same person, to learn from"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random")
     parser.add_argument(
         "--library", type=Path, default=Path("library"), metavar="DIR", help="default %(default)s"
@@ -54,7 +59,11 @@ def make_order(
     if options.subject is None:
         if not options.photo.is_file():
             raise BadInput(f"There is no photo named {options.photo}.")
+        for photo in options.more_photos:
+            if not photo.is_file():
+                raise BadInput(f"There is no photo named {photo}.")
         tuning = [settings.profile, settings.finetune_steps, settings.decoder_steps, settings.seed]
+        tuning += [settings.tuning, *(hash_of(photo, []) for photo in options.more_photos)]
         subject, title = hash_of(options.photo, tuning), options.title or options.photo.stem
     else:
         subject, title = library.subject(options.subject).id, ""
@@ -66,6 +75,7 @@ def make_order(
         subject=subject,
         clip=clip,
         photo=options.photo,
+        more=tuple(options.more_photos),
         poses=poses,
         sound=sound,
         title=title,

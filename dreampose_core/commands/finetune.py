@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
         decoder_steps=options.decoder_steps,
         seed=options.seed,
         profile=options.profile,
+        tuning=options.tuning,
     )
     order = make_order(options, settings)
     order = replace(order, clip="")

@@ -91,6 +91,19 @@ def test_a_finetuned_subject_prints_its_id(given, home, capsys):
     assert (subject.title, subject.tuned) == ("Me", ("tiny",))
 
 
+def test_a_tuning_by_name_on_two_photos(given, home, capsys):
+    Image.open(given / "photo.jpg").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(home / "second.png")
+    options = ["--profile", "tiny", "--library", str(home / "library"), "--device", "cpu", "--finetune-steps", "1"]
+    options += ["--decoder-steps", "0", "--tuning", "small", "--more-photos", str(home / "second.png")]
+    assert main(["finetune", str(given / "photo.jpg"), *options]) == 0
+    folder = Library(home / "library").subject_folder(capsys.readouterr().out.strip())
+    kept = json.loads((folder / "tuned" / "tiny" / "finished.json").read_text())["identity"]["settings"]
+    assert (kept["lora_rank"], kept["gradient_checkpointing"], kept["batch"]) == (16, True, 1)
+    assert (folder / "more" / "1" / "sheet.npz").is_file()
+    assert main(["finetune", str(given / "photo.jpg"), *options[:-1], str(home / "gone.png")]) == 2
+    assert "There is no photo named" in capsys.readouterr().err
+
+
 def test_profiles(capsys):
     assert main(["profiles"]) == 0
     assert "mini: " in capsys.readouterr().out
