@@ -1,7 +1,7 @@
 """The paper's table: how near generated clips are to the real ones (DreamPose, arXiv:2304.06025, section 5).
 
-Two folders of clips are compared, or a model makes every clip of a prepared test set anew from its first frame and
-the poses of the rest (self-reenactment). One clip is in memory at a time.
+Of two folders of clips, or of pairs that somebody else makes (see reenactment). One clip is in memory at a time.
+Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -15,14 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from dreampose_core.checkpoints import new_folder
 from dreampose_core.metrics import l1, psnr, ssim
 from dreampose_core.perceptual import FID, Networks, frechet_distance
-from dreampose_core.pipeline import DreamPosePipeline
-from dreampose_core.training.base import check_fit
-from dreampose_core.training.clips import Clip, Clips
 from pose_tools.errors import BadInput
-from pose_tools.sequence import PoseSequence
 from pose_tools.video import read_frames
 
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif"}
@@ -103,7 +98,7 @@ def find_clips(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.is_dir() and _pictures(path):
+        if path.is_dir() and clip_pictures(path):
             name = path.name
         elif path.suffix.lower() in VIDEOS:
             name = path.stem
@@ -147,7 +142,7 @@ def read_clip(path: Path, size: tuple[int, int] | None, frames: int | None) -> N
             if len(clip) == frames:
                 break
         return np.stack(clip)
-    clip = [_open(picture, size) for picture in _pictures(path)[:frames]]
+    clip = [_open(picture, size) for picture in clip_pictures(path)[:frames]]
     if any(picture.shape != clip[0].shape for picture in clip):
         raise BadInput(f"The pictures in {path} are not of one size.")
     return np.stack(clip)
@@ -162,53 +157,10 @@ def _open(path: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     return np.asarray(picture if size is None else picture.resize(size, Image.Resampling.LANCZOS))
 
 
-def _pictures(folder: Path) -> list[Path]:
+def clip_pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder in the order of the numbers in their names."""
     found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")]
     return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in NUMBER.split(path.name)])
-
-
-# self-reenactment
-
-
-def reenact(
-    pipeline: DreamPosePipeline,
-    clips: Clips,
-    options: Mapping,
-    frames: int | None = None,
-    most: int | None = None,
-    out: Path | None = None,
-) -> Iterator[Compared]:
-    """Every clip made of its first frame and the poses of the rest, beside the true rest.
-
-    options: of the pipeline's `frames`; frames: of each clip; most: clips; out: a folder that keeps what was made, as
-    pictures, from which the same command goes on. BadInput where the model is made for another size.
-    """
-    check_fit(pipeline, clips)
-    for clip in clips.clips[:most]:
-        end = len(clip) if frames is None else min(len(clip), frames + 1)
-        truth = clip.frames(1, end)
-        kept = out / clip.name if out is not None else None
-        if kept is not None and kept.is_dir() and len(_pictures(kept)) == len(truth):
-            made = read_clip(kept, None, None)
-            if made.shape != truth.shape:
-                raise BadInput(f"{kept} holds frames of another size; choose another folder.")
-        else:
-            made = _make(pipeline, clip, end, options)
-            if kept is not None:
-                _keep(kept, made)
-        yield Compared(clip.name, made, truth)
-
-
-def _make(pipeline: DreamPosePipeline, clip: Clip, end: int, options: Mapping) -> NDArray[np.uint8]:
-    poses = clip.poses()
-    poses = PoseSequence(poses.iuv[1:end], poses.fps)
-    return np.stack([frame for _, frame in pipeline.frames(clip.frame(0), poses, **options)])
-
-
-def _keep(folder: Path, made: NDArray[np.uint8]) -> None:
-    with new_folder(folder) as temporary:
-        for number, frame in enumerate(made, 1):
-            Image.fromarray(frame).save(temporary / f"frame_{number:05d}.png")
 
 
 def _finite(value: float | None) -> float | None:

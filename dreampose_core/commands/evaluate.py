@@ -17,9 +17,10 @@ from pathlib import Path
 import torch
 
 from dreampose_core.checkpoints import load_model
-from dreampose_core.evaluation import compare_folders, evaluate, reenact, table_lines
+from dreampose_core.evaluation import compare_folders, evaluate, table_lines
 from dreampose_core.perceptual import find_networks
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES
+from dreampose_core.reenactment import reenact
 from dreampose_core.training.clips import load_clips
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         about = {"clips": str(options.clips), "profile": options.profile}
         clips, settings = _reenacted(options, device)
         about |= settings
-    result = about | evaluate(clips, networks, lambda line: print(line, file=sys.stderr, flush=True))
+    result = about | evaluate(clips, networks, _say)
     if options.report:
         with replacing(options.report) as temporary:
             temporary.write_text(json.dumps(result, indent=1) + "\n")
@@ -78,8 +79,6 @@ def _reenacted(options: argparse.Namespace, device: str):
     clips = load_clips(options.clips)
     profile = PROFILES.get(options.profile)
     pipeline = load_model(profile.folder if profile else options.profile).to(device)
-    if pipeline.carried:
-        print("This model reads carried pictures too; clips have none, so it works without.", file=sys.stderr)
     settings = {"num_inference_steps": options.steps, "s1": options.s1, "s2": options.s2}
     default = (profile.steps, profile.s1, profile.s2) if profile else (20, 1.0, 1.0)
     settings = {
@@ -89,7 +88,11 @@ def _reenacted(options: argparse.Namespace, device: str):
     settings |= {"seed": options.seed, "batch_size": options.batch}
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-    return reenact(pipeline, clips, settings, options.frames, options.most, options.out), settings
+    return reenact(pipeline, clips, settings, options.frames, options.most, options.out, _say), settings
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -12,11 +12,13 @@ from torch import nn
 from dreampose_core.__main__ import main
 from dreampose_core.metrics import psnr, ssim
 from dreampose_core.perceptual import find_networks, frechet_distance
+from dreampose_core.reenactment import carry_along
 from dreampose_core.training.clips import load_clips
 from pose_tools.errors import BadInput
+from pose_tools.sequence import PoseSequence
 from pose_tools.video import write_video
 from tests.dreampose_core.tiny import tiny_pipeline
-from tests.dreampose_core.tiny_clips import save_clips
+from tests.dreampose_core.tiny_clips import SHIRTS, save_clips, wave
 
 
 class Means(nn.Module):
@@ -161,6 +163,18 @@ def test_a_model_makes_a_test_set_anew(tmp_path, capsys):
     assert second["clips"]["shirt_0"]["l1"] < first["clips"]["shirt_0"]["l1"]
     assert main(["evaluate", "--generated", str(tmp_path / "made"), "--real", str(clips / "clips")]) == 2
     assert "4 and 5 frames" in capsys.readouterr().err
+
+
+def test_the_photo_is_carried_along_with_the_charts():
+    """For models that read it: a body found in the charts of a clip moves the photo to where the person truly is."""
+    pictures, charts = zip(*(wave(angle, SHIRTS[1], 320, 256) for angle in (0.3, 0.5, 0.9)), strict=True)
+    carried = carry_along(pictures[0], PoseSequence(np.stack(charts), 6.0))
+    for one, truth, chart in zip([carried[0], carried[1]], pictures[1:], charts[1:], strict=True):
+        drawn, true = one.iuv[..., 0] > 0, chart[..., 0] > 0
+        assert (drawn & true).sum() > 0.95 * (drawn | true).sum()
+        assert psnr(one.picture, truth) > psnr(pictures[0], truth) + 5
+    nobody = np.zeros((3, 320, 256, 3), np.uint8)
+    assert carry_along(pictures[0], PoseSequence(nobody, 6.0)) is None
 
 
 def test_bad_input_is_one_sentence(pair, tmp_path, capsys):
