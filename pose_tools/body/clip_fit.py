@@ -32,6 +32,7 @@ from pose_tools.landmarks import Landmarks
 
 BUILDS = 8           # frames that the build is taken from
 SAMPLES = 320        # points of the body that are kept in the mask: fewer than for a photo, frames help each other
+PULL = 0.5           # of outline points: clothes stand off a moving body, and landmarks are many
 TURN_STEP = 0.35     # radians, usual between frames a twelfth of a second apart
 SCALE_STEP = 0.03    # of log scale
 NEAR_SMOOTH = 0.25   # radians: how far a frame strays from what its neighbours say
@@ -70,7 +71,7 @@ def fit_clip(
 ) -> tuple[np.ndarray, Moments]:
     """The build (S,) and the moments of all sightings; times (T,) are their frames, report gets 0..1."""
     landmarks = decide(list(sightings), fps)
-    build = common_build(sightings, landmarks)
+    build = common_build(landmarks)
     person = load_figure().with_build(build)
     count = len(sightings)
     states: list[State] = []
@@ -88,7 +89,7 @@ def fit_clip(
     return build, _smoothed(moments, fps, FINE_TREMBLES) if smooth else moments
 
 
-def common_build(sightings: Sequence[Sighting], landmarks: Sequence[Landmarks]) -> np.ndarray:
+def common_build(landmarks: Sequence[Landmarks]) -> np.ndarray:
     """The build (S,) that several good frames, spread over the clip, have in common: their weighted median."""
     quality = np.array([_quality(each) for each in landmarks])
     found, worth = [], []
@@ -191,7 +192,7 @@ def _smoothed(moments: Moments, fps: float, trembles: float) -> Moments:
 
 
 def _problem(evidence: Evidence, person: Figure, tie: Tie | None = None) -> BodyProblem:
-    return BodyProblem(evidence, tie=tie, figure=person, samples=SAMPLES)
+    return BodyProblem(evidence, tie=tie, figure=person, samples=SAMPLES, pull=PULL)
 
 
 def _overlap(evidence: Evidence, x: np.ndarray, problem: BodyProblem) -> float:

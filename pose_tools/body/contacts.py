@@ -8,7 +8,7 @@ from pose_tools.body.figure import Figure, load_figure
 from pose_tools.body.footing import SIDES, runs, sole_points
 from pose_tools.body.kinematics import chain
 
-SLOW, FAST = 0.3, 0.55   # metres a second of heel or toe: a foot that is slower stands, one that is faster does not
+SLOW, FAST = 0.2, 0.4    # metres a second of heel or toe: a foot that is slower stands, one that is faster does not
 LOW = 0.09               # metres above the ground up to which a foot may stand
 GROUND_SECONDS = 0.6     # the lowest foot within so many seconds to either side tells the ground
 LEAST_SECONDS = 0.12     # shorter stands and shorter steps are no such thing

@@ -35,6 +35,7 @@ TRUNK_RISE, TRUNK_SIDE = (-0.1, 1.0), 0.85
 FRONTAL = np.deg2rad(65)
 ARM_POINTS = {"L": (13, 15, 17, 19), "R": (14, 16, 18, 20)}
 OUTLINE_VERTICES = 700
+OUTLINE_PULL = 0.75  # of an outline point, in landmarks
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,11 @@ class BodyProblem:
     """Residuals of the unknowns x (see solve.py) for one picture's evidence."""
 
     def __init__(self, evidence: Evidence, near=None, tie: Tie | None = None, figure: Figure | None = None,
-                 samples: int = OUTLINE_VERTICES):
+                 samples: int = OUTLINE_VERTICES, pull: float = OUTLINE_PULL):
         """near: a known body (FittedBody) whose build is all but kept and whose pose draws the unknowns; or a tie
         that says for each unknown where it is drawn and how strongly. figure: another one than load_figure(), such
-        as one with a fixed build; samples: points of the body that are kept in the mask."""
+        as one with a fixed build; samples: points of the body that are kept in the mask; pull: how strongly outline
+        points draw the body."""
         self.evidence = evidence
         self.figure = figure = figure or load_figure()
         self.prior = joint_prior()
@@ -147,7 +149,7 @@ class BodyProblem:
         self.depth_scale = self._lengths_of_rest(index) / evidence.lengths
         self.shins = sum(figure.weights[:, figure.bone(f"{b}.{s}")] for b in ("lowerleg01", "foot") for s in "LR")
         self.sample = np.random.default_rng(0).choice(len(figure.template), samples, replace=False)
-        self.tie = tie
+        self.tie, self.pull = tie, pull
         if near is not None:
             stiff = np.concatenate([np.zeros(3), 10 / figure.mode_sigma, np.full(3 * self.bones, 1 / 0.35)])
             self.tie = Tie(self.guess_from(near), stiff)
@@ -200,7 +202,8 @@ class BodyProblem:
 
     def with_doubt(self, x):
         """The same problem with landmarks trusted less the farther x leaves them (Geman-McClure weights)."""
-        other = BodyProblem(self.evidence, tie=self.tie, figure=self.figure, samples=len(self.sample))
+        other = BodyProblem(self.evidence, tie=self.tie, figure=self.figure, samples=len(self.sample),
+                            pull=self.pull)
         pixels, _ = project_points(x, self._anchors(x)[0], None)
         away = np.linalg.norm(pixels - self.evidence.points, axis=1)
         other.trust = self.evidence.trust / (1 + (away / 5) ** 2)
@@ -327,7 +330,7 @@ class BodyProblem:
         beyond = SOFT_PX * np.sqrt(2 * (root - 1) + 1e-9)
         weight = 0.8 / LANDMARK_PX * np.sqrt(OUTLINE_VERTICES / len(self.sample))
         length = np.sqrt((gap ** 2).sum(1) + 1e-6)
-        pull = 0.75 / LANDMARK_PX * belief
+        pull = self.pull / LANDMARK_PX * belief
         rows += [beyond * weight, length * pull]
         if derive:
             by_away = np.einsum("nk,nkd->nd", _sample(e.slope, pixels), by_both[:len(pixels)])

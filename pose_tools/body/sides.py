@@ -26,6 +26,7 @@ SWAPPED = 3.0    # a second, of legs other than was found
 OTHER_LOOK = 0.03
 OUTSIDE = 1.5    # of a whole leg bone that lies outside the mask
 CROSSED = 1.0    # a metre by which a left knee or ankle lies beyond the right one
+BESIDE = 1.5     # working pixels
 AGREE = 0.05     # metres: how far apart two looks at a landmark are that agree
 
 
@@ -80,6 +81,7 @@ def decide(sightings: list[Sighting | None], fps: float) -> list[Landmarks | Non
     out: list[Landmarks | None] = [None] * len(sightings)
     for k, mine, all_of, best in zip(seen, ways, reads, chosen, strict=True):
         points, visibility, world = _agreed(all_of, mine, best, sightings[k])
+        visibility = visibility * _on_mask(sightings[k], points)
         out[k] = Landmarks(points, visibility, world, sightings[k].mask.astype(np.float32))
     return out
 
@@ -94,24 +96,46 @@ def _worlds(all_of: list[Read]) -> tuple[np.ndarray, np.ndarray]:
 
 def _prices(sighting: Sighting, ways: list[Reading], all_of: list[Read], fps: float) -> np.ndarray:
     """What each reading costs by itself, in metres: (K,)."""
-    outside = cv2.distanceTransform((~sighting.mask).astype(np.uint8), cv2.DIST_L2, 3)
-    height, width = sighting.window
-    along = np.linspace(0.15, 0.95, 8)[:, None]
+    outside = _outside(sighting)
     prices = []
     for way, one in zip(ways, all_of, strict=True):
         price = TURNED / fps * way.turned + SWAPPED / fps * way.swapped + OTHER_LOOK * (way.look + way.legs) / 2
         price += OTHER_LOOK * (way.look != way.legs)
         for a, b in BONES:
-            places = (one.points[a] * (1 - along) + one.points[b] * along).astype(int)
-            inside = ((places >= 0) & (places < [width, height])).all(1)
-            x, y = np.clip(places, 0, [width - 1, height - 1]).T
-            price += OUTSIDE * np.minimum(outside[y, x] * inside / 6, 1).mean()
+            price += OUTSIDE * np.minimum(_along(outside, one.points[a], one.points[b]) / 6, 1).mean()
         across = one.world[23] - one.world[24]
         across = across / max(np.linalg.norm(across), 1e-6)
         for left, right in ((25, 26), (27, 28)):
             price += CROSSED * max(0.0, float(across @ (one.world[right] - one.world[left])))
         prices.append(price)
     return np.array(prices)
+
+
+def _outside(sighting: Sighting) -> np.ndarray:
+    """Distance (h, w) of the window's pixels to the mask."""
+    return cv2.distanceTransform((~sighting.mask).astype(np.uint8), cv2.DIST_L2, 3)
+
+
+def _along(outside: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Distances (8,) to the mask along a bone; 0 beyond the window."""
+    along = np.linspace(0.15, 0.95, 8)[:, None]
+    places = (first * (1 - along) + second * along).astype(int)
+    height, width = outside.shape
+    within = ((places >= 0) & (places < [width, height])).all(1)
+    x, y = np.clip(places, 0, [width - 1, height - 1]).T
+    return outside[y, x] * within
+
+
+def _on_mask(sighting: Sighting, points: np.ndarray) -> np.ndarray:
+    """How far landmarks (33, 2) of legs are to be believed, 0..1: a shin beside the mask tells nothing of the leg."""
+    outside, believed = _outside(sighting), np.ones(33)
+    for hip, knee in ((23, 25), (24, 26)):
+        ankle = knee + 2
+        shin = (_along(outside, points[knee], points[ankle]) > BESIDE).mean()
+        thigh = (_along(outside, points[hip], points[knee]) > BESIDE).mean()
+        believed[[ankle, ankle + 2, ankle + 4]] = (1 - shin) ** 3
+        believed[knee] = (1 - (shin + thigh) / 2) ** 2
+    return believed
 
 
 def _cheapest(prices: list[np.ndarray], worlds: list[tuple[np.ndarray, np.ndarray]]) -> list[int]:

@@ -64,6 +64,8 @@ class Track:
 
     def motion(self, name: str, title: str, about: str) -> Motion:
         """The joint rotations, planted feet and way across the picture. BadInput for a single frame."""
+        if len(self) < 2:
+            raise BadInput("A single frame is no motion; the video needs two at least in which the person is seen.")
         figure = load_figure()
         turns = rotation_matrices(np.stack([pose.rotations for pose in self.poses]))
         yaw = np.unwrap([pose.yaw for pose in self.poses])

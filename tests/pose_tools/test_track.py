@@ -196,6 +196,11 @@ def test_feet_that_stand_are_told_from_those_that_step():
     assert np.abs(motion.path[:, 1]).max() < 1e-6
 
 
+def test_a_single_frame_is_no_motion():
+    with pytest.raises(BadInput, match="single frame"):
+        followed().part([3]).motion("still", "Still", "A still.")
+
+
 def test_a_jump_leaves_the_ground():
     frames, track = 24, walker()
     high = np.sin(np.clip((np.arange(frames) - 8) / 6, 0, 1) * np.pi) * 0.3
