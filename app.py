@@ -404,6 +404,9 @@ def main() -> None:
     option("--profile", default=DEFAULT_PROFILE, choices=sorted(PROFILES), help="the model to use")
     option("--library", type=Path, default=Path("library"), help="where everything is kept")
     options = parser.parse_args()
+    profile = find_profile(options.profile)
+    if not profile.here:
+        parser.error(profile.what_to_do)
     near = options.host in (None, "localhost", "127.0.0.1", "::1")
     public = options.share or "SPACE_ID" in os.environ or not near
     root = options.library.expanduser().resolve()
