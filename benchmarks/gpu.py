@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import statistics
 import tempfile
 import threading
@@ -225,9 +226,13 @@ def frame_flops(model: DreamPosePipeline, size: Size, calls: int) -> int:
     return calls * unet.get_total_flops() + decoder.get_total_flops()
 
 
-def settings_for(name: str, pictures: tuple[int, int]) -> FinetuneSettings:
-    """A named tuning over as many pictures as the released recipe's; nothing ends early."""
+def settings_for(name: str, pictures: tuple[int, int], size: Size) -> FinetuneSettings:
+    """A named tuning over as many pictures as the released recipe's; nothing ends early.
+
+    The decoder's crops are as large a part of the picture as they are at full size.
+    """
     chosen = TUNINGS[name]
+    chosen = replace(chosen, window=chosen.window * size.height // SIZES["full"].height)
     steps, decoder_steps = (
         max(1, count // batch) for count, batch in zip(pictures, (chosen.batch, chosen.decoder_batch), strict=True)
     )
@@ -265,7 +270,7 @@ def under_cap(work: Callable[[], dict], cap: float, device: torch.device) -> dic
 
 def small_cards(size: Size, device: torch.device, precision: torch.dtype, amount: Amount) -> dict:
     """A finetune within 12 GB and sampling within 6 GB, with the settings that are meant for such cards."""
-    few = replace(settings_for("small", (50, 50)), patience=SETTLE)
+    few = settings_for("small", (50, 50), size)
 
     def sample() -> dict:
         model, little = build_model(size, device, precision), replace(amount, frames=2, repeats=1)
@@ -289,7 +294,8 @@ def compare(
     gc.collect()
     model = build_model(size, device, precision)
     rate = matrix_rate(str(device))
-    subjects = {name: measure_finetune(model, size, settings_for(name, amount.pictures), device) for name in tunings}
+    chosen = {name: settings_for(name, amount.pictures, size) for name in tunings}
+    subjects = {name: measure_finetune(model, size, settings, device) for name, settings in chosen.items()}
     if compiled:
         model.compile()
     ours = measure_sampling(model, size, amount, amount.steps, "unipc", device)
@@ -341,6 +347,7 @@ def main(arguments: list[str] | None = None) -> None:
         "pixels": [SIZES[name].width, SIZES[name].height],
         "weights": "random",
         "threads": None if on_card else torch.get_num_threads(),
+        "load_average": [round(load, 1) for load in os.getloadavg()],  # other processes of the machine count in it
         "run_seconds": round(time.monotonic() - begun),
     }
     path = record.write("gpu" if name == "full" else f"gpu_{name}", about | _rounded(figures), options.out)
