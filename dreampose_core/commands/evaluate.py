@@ -78,7 +78,10 @@ def _reenacted(options: argparse.Namespace, device: str):
     """The clips that a model makes, one by one, and the settings it makes them with."""
     clips = load_clips(options.clips)
     profile = PROFILES.get(options.profile)
-    pipeline = load_model(profile.folder if profile else options.profile).to(device)
+    if profile and not profile.here:
+        raise BadInput(profile.what_to_do)
+    pipeline = load_model(profile.folder, profile.dtype_on(device)) if profile else load_model(options.profile)
+    pipeline.to(device)
     settings = {"num_inference_steps": options.steps, "s1": options.s1, "s2": options.s2}
     default = (profile.steps, profile.s1, profile.s2) if profile else (20, 1.0, 1.0)
     settings = {
@@ -86,6 +89,8 @@ def _reenacted(options: argparse.Namespace, device: str):
         for (name, given), usual in zip(settings.items(), default, strict=True)
     }
     settings |= {"seed": options.seed, "batch_size": options.batch}
+    if profile:
+        settings |= {"scheduler": profile.scheduler, "guidance_interval": profile.guidance_interval}
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     return reenact(pipeline, clips, settings, options.frames, options.most, options.out, _say), settings

@@ -82,6 +82,8 @@ def _train(options: argparse.Namespace) -> int:
         raise BadInput("At least one thread must read pictures.")
     clips = load_clips(options.clips)
     profile = PROFILES.get(options.model)
+    if profile and not profile.here:
+        raise BadInput(profile.what_to_do)
     pipeline = load_model(profile.folder if profile else options.model)
     accelerator = make_accelerator(options.precision, options.tracker, options.out)
     if accelerator.num_processes == 1 and {"MASTER_ADDR", "ACCELERATE_USE_CPU"} <= os.environ.keys():
