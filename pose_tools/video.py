@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import logging
 import math
 import subprocess
 import tempfile
@@ -25,6 +26,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing
+
+logging.getLogger("imageio_ffmpeg").setLevel(logging.ERROR)  # it warns whenever frames are asked for in another size
 
 # Playlists and other files that name further files or addresses are not opened: an upload may be anyone's.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,flv,asf,ogg,h264,hevc,mxf,dv"
