@@ -155,8 +155,10 @@ def _textures(
         source = full(inner | (grow(inner, 2) & nobody)) > 0.9
         filled = mirror_fill(colours, source if source.any() else full(own) > 0.5, 14 * unit)
         shown = full(own | (grow(own, 2) & nobody))
-        # at the border to another layer pixels are mixed of both
-        mine = full(inner | (grow(inner, 2) & nobody))[..., None]
+        # at the border to another layer pixels are mixed of both, which matters where the two differ
+        apart = _local_mean(colours, full(own), 4 * unit) - _local_mean(colours, full(~own & ~nobody), 4 * unit)
+        mixed = np.clip(np.abs(apart).mean(-1) / 20 - 1, 0, 1)
+        mine = (shown + mixed * (full(inner | (grow(inner, 2) & nobody)) - shown))[..., None]
         texture = colours * mine + filled * (1 - mine)
         front[group, ..., :3] = texture + 0.5
         front[group, ..., 3] = 255 * alpha * share + 0.5
@@ -175,6 +177,12 @@ def _textures(
         for texture in (front[group], back[group]):
             texture[~near] = 0
     return front, back, seen
+
+
+def _local_mean(colours: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:
+    """(H,W,3) f32: the mean colour about each pixel of what has weight in `where` (H,W) f32; 0 far from all of it."""
+    weight = cv2.GaussianBlur(where, (0, 0), sigma)[..., None]
+    return cv2.GaussianBlur(colours * where[..., None], (0, 0), sigma) / np.maximum(weight, 1e-3)
 
 
 def _mesh(
