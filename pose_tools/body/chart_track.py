@@ -11,22 +11,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from pose_tools.body.camera import Camera
 from pose_tools.body.chart_fit import fit_charts
-from pose_tools.body.figure import Pose, rotation_matrices, rotation_vectors
+from pose_tools.body.figure import rotation_matrices
 from pose_tools.body.fit import FittedBody
-from pose_tools.body.kinematics import mix
+from pose_tools.body.moments import FINE_TREMBLES, TREMBLES, Moments, smoothed
 from pose_tools.body.motion import Motion
-from pose_tools.body.smoothing import smooth_turns, smooth_values, steady_values
-from pose_tools.body.track import Track
+from pose_tools.body.track import Track, track_of
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
 
 KEYS = 5             # frames that a clip's build is read from
 NEAR_SMOOTH = 0.15   # radians by which a frame strays from what its neighbours say
-SCALE_SECONDS = 0.7  # people come nearer slowly
-TREMBLES, FINE_TREMBLES = 0.06, 0.025  # radians, before and after frames are drawn to what their neighbours say
-REACH = 0.1          # metres that a radian moves: what trembles by angles trembles by places
 SEEN = 0.6           # of the frames that must show a person
 SURE = 0.6           # confidence that half of them must reach
 GAP_SECONDS = 0.7    # without a person that can be filled
@@ -80,13 +75,14 @@ def fit_sequence(
     times = np.array([i for i, body in enumerate(bodies) if body is not None])
     found = [bodies[i] for i in times]
     if smooth:
-        calm = _smoothed(found, poses.fps, TREMBLES)
+        calm = _bodies(smoothed(_moments(found), poses.fps, TREMBLES), found[0])
         for k, i in enumerate(times):
             found[k] = fit_charts(poses.iuv[i], calm[k], turn=NEAR_SMOOTH) or found[k]
             told(total + int(i) + 1)
         told(rounds * total)
-        found = _smoothed(found, poses.fps, FINE_TREMBLES)
-    return _track(found, times, poses)
+    moments = _moments(found)
+    moments = smoothed(moments, poses.fps, FINE_TREMBLES) if smooth else moments
+    return track_of(found[0].shape, moments, times, total, (poses.height, poses.width), poses.fps)
 
 
 def key_bodies(iuv: np.ndarray) -> dict[int, FittedBody]:
@@ -126,42 +122,15 @@ def _confidence(body: FittedBody) -> float:
     return body.overlap / (1 + (body.error_px / body.camera.scale / DOUBT_M) ** 2)
 
 
-def _moments(bodies: list[FittedBody]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Local turns (T, B, 3, 3), yaw (T,) unwrapped, and camera (T, 3): log of the scale, cx, cy."""
+def _moments(bodies: list[FittedBody]) -> Moments:
     turns = rotation_matrices(np.stack([body.pose.rotations for body in bodies]))
     yaw = np.unwrap([body.pose.yaw for body in bodies])
-    return turns, yaw, np.array([[np.log(b.camera.scale), b.camera.cx, b.camera.cy] for b in bodies])
+    camera = np.array([[np.log(b.camera.scale), b.camera.cx, b.camera.cy] for b in bodies])
+    return Moments(turns, yaw, camera, np.array([_confidence(body) for body in bodies]))
 
 
-def _smoothed(bodies: list[FittedBody], fps: float, trembles: float) -> list[FittedBody]:
-    trust = np.array([_confidence(body) for body in bodies]) ** 2
-    turns, yaw, camera = _moments(bodies)
-    camera[:, :1] = steady_values(camera[:, :1], trust, fps, SCALE_SECONDS)
-    metre = np.exp(camera[:, :1])
-    camera[:, 1:] = smooth_values(camera[:, 1:] / metre, trust, fps, trembles * REACH) * metre
-    turns = smooth_turns(turns, trust, fps, trembles)
-    yaw = smooth_values(yaw[:, None], trust, fps, trembles)[:, 0]
-    return [_body(*moment) for moment in zip(bodies, rotation_vectors(turns), yaw, camera, strict=True)]
-
-
-def _body(like: FittedBody, turns: np.ndarray, yaw: float, camera: np.ndarray) -> FittedBody:
-    view = Camera(float(np.exp(camera[0])), float(camera[1]), float(camera[2]), like.camera.width, like.camera.height)
-    return replace(like, pose=Pose(turns, float(yaw), np.zeros(3)), camera=view)
-
-
-def _track(bodies: list[FittedBody], times: np.ndarray, poses: PoseSequence) -> Track:
-    """The track of bodies at some times (T,): between them passed over evenly, before and after them kept still."""
-    total = len(poses)
-    turns, yaw, camera = _moments(bodies)
-    at = np.interp(np.arange(total), times, np.arange(len(times)))
-    low = np.minimum(at.astype(int), max(len(times) - 2, 0))
-    high = np.minimum(low + 1, len(times) - 1)
-    part = at - low
-    vectors = rotation_vectors(mix(turns[low], turns[high], part[:, None]))
-    yaw = yaw[low] + part * (yaw[high] - yaw[low])
-    camera = camera[low] + part[:, None] * (camera[high] - camera[low])
-    filled = [_body(bodies[0], *moment) for moment in zip(vectors, yaw, camera, strict=True)]
-    seen, confidence = np.zeros(total, bool), np.zeros(total)
-    seen[times] = True
-    confidence[times] = [_confidence(body) for body in bodies]
-    return Track(bodies[0].shape, [b.pose for b in filled], [b.camera for b in filled], seen, confidence, poses.fps)
+def _bodies(moments: Moments, like: FittedBody) -> list[FittedBody]:
+    """The bodies of moments, of the build and in the frame of one that is `like` them."""
+    count, size = len(moments.yaw), (like.camera.height, like.camera.width)
+    track = track_of(like.shape, moments, np.arange(count), count, size, fps=1.0)
+    return [replace(like, pose=pose, camera=view) for pose, view in zip(track.poses, track.cameras, strict=True)]

@@ -7,7 +7,6 @@ what its neighbours on both sides say; what is left of trembling is smoothed. Kn
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +23,10 @@ from pose_tools.body.figure import (
     yaw_matrix,
 )
 from pose_tools.body.kinematics import heading
+from pose_tools.body.moments import FINE_TREMBLES, TREMBLES, Moments, smoothed
 from pose_tools.body.raster import raster
 from pose_tools.body.sides import decide
 from pose_tools.body.sighting import Sighting
-from pose_tools.body.smoothing import smooth_turns, smooth_values, steady_values
 from pose_tools.landmarks import Landmarks
 
 BUILDS = 8           # frames that the build is taken from
@@ -36,8 +35,6 @@ PULL = 0.5           # of outline points: clothes stand off a moving body, and l
 TURN_STEP = 0.35     # radians, usual between frames a twelfth of a second apart
 SCALE_STEP = 0.03    # of log scale
 NEAR_SMOOTH = 0.25   # radians: how far a frame strays from what its neighbours say
-TREMBLES, FINE_TREMBLES = 0.06, 0.025  # radians, before and after frames are drawn to what their neighbours say
-SCALE_SECONDS = 0.7  # people come nearer slowly
 LOST = 0.72          # a fit that overlaps less is tried from scratch
 JUMP = 0.5           # radians by which the landmarks' heading may leave the frame before
 
@@ -48,21 +45,6 @@ class State(NamedTuple):
     x: np.ndarray
     yaw: float
     fit: float
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """What was fitted to T frames, all on one build.
-
-    turns (T, B, 3, 3): local rotations, the root's without heading; yaw (T,) radians, unwrapped; camera (T, 3):
-    log of px a metre, px x and px y of the root joint in the frame; fit (T,) 0..1: how well the body lies on what
-    was seen.
-    """
-
-    turns: np.ndarray
-    yaw: np.ndarray
-    camera: np.ndarray
-    fit: np.ndarray
 
 
 def fit_clip(
@@ -81,12 +63,12 @@ def fit_clip(
         states.append(_follow(sightings[k], landmarks[k], person, before, gap))
         report((k + 1) / count * (0.6 if smooth else 1.0))
     if smooth:
-        calm = _smoothed(_moments(states), fps, TREMBLES)
+        calm = smoothed(_moments(states), fps, TREMBLES)
         for k in range(count):
             states[k] = _refine(sightings[k], landmarks[k], person, calm, k)
             report(0.6 + (k + 1) / count * 0.4)
     moments = _moments(states)
-    return build, _smoothed(moments, fps, FINE_TREMBLES) if smooth else moments
+    return build, smoothed(moments, fps, FINE_TREMBLES) if smooth else moments
 
 
 def common_build(landmarks: Sequence[Landmarks]) -> np.ndarray:
@@ -177,18 +159,6 @@ def _moments(states: list[State]) -> Moments:
     turns = rotation_matrices(np.stack([state.x[3:].reshape(-1, 3) for state in states]))
     return Moments(turns, np.unwrap([state.yaw for state in states]), np.stack([state.x[:3] for state in states]),
                    np.array([state.fit for state in states]))
-
-
-def _smoothed(moments: Moments, fps: float, trembles: float) -> Moments:
-    """The same without trembling of up to so many radians, and of a tenth of that in metres."""
-    trust = moments.fit**2
-    camera = moments.camera.copy()
-    camera[:, :1] = steady_values(camera[:, :1], trust, fps, SCALE_SECONDS)
-    metre = np.exp(camera[:, :1])
-    camera[:, 1:] = smooth_values(camera[:, 1:] / metre, trust, fps, trembles / 10) * metre
-    turns = smooth_turns(moments.turns, trust, fps, trembles)
-    yaw = smooth_values(moments.yaw[:, None], trust, fps, trembles)[:, 0]
-    return Moments(turns, yaw, camera, moments.fit)
 
 
 def _problem(evidence: Evidence, person: Figure, tie: Tie | None = None) -> BodyProblem:

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pose_tools.body.camera import Camera
-from pose_tools.body.clip_fit import Moments, fit_clip
+from pose_tools.body.clip_fit import fit_clip
 from pose_tools.body.contacts import find_contacts, leg_length
 from pose_tools.body.figure import Pose, load_figure, rotation_matrices, rotation_vectors
-from pose_tools.body.kinematics import mix
+from pose_tools.body.moments import Moments, filled
 from pose_tools.body.motion import Motion
 from pose_tools.body.raster import draw_iuv
 from pose_tools.body.sighting import Sighting
@@ -112,21 +112,19 @@ def track_sightings(
         [sightings[k] for k in times], times, fps, smooth,
         lambda done: report(round(total * (1 + done) / 2), total),
     )
-    turns, yaw, camera = _filled(moments, times, total)
-    confidence = np.zeros(total)
-    confidence[times] = moments.fit
-    vectors = rotation_vectors(turns)
-    poses = [Pose(vectors[k], float(yaw[k]), np.zeros(3)) for k in range(total)]
-    cameras = [Camera(float(np.exp(each[0])), float(each[1]), float(each[2]), size[1], size[0]) for each in camera]
-    return Track(shape, poses, cameras, seen, confidence, fps)
+    return track_of(shape, moments, times, total, size, fps)
 
 
-def _filled(moments: Moments, times: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Turns, yaw and camera of all frames: between sightings passed over evenly, before and after them kept still."""
-    at = np.clip(np.interp(np.arange(total), times, np.arange(len(times))), 0, len(times) - 1)
-    low = np.minimum(at.astype(int), max(len(times) - 2, 0))
-    high = np.minimum(low + 1, len(times) - 1)
-    part = at - low
-    turns = mix(moments.turns[low], moments.turns[high], part[:, None])
-    yaw = moments.yaw[low] + part * (moments.yaw[high] - moments.yaw[low])
-    return turns, yaw, moments.camera[low] + part[:, None] * (moments.camera[high] - moments.camera[low])
+def track_of(
+    shape: np.ndarray, moments: Moments, times: np.ndarray, total: int, size: tuple[int, int], fps: float
+) -> Track:
+    """The track of `total` frames of size (H, W) from what was fitted at times (T,), on one build (S,)."""
+    whole = filled(moments, times, total)
+    poses = [
+        Pose(turns, float(yaw), np.zeros(3))
+        for turns, yaw in zip(rotation_vectors(whole.turns), whole.yaw, strict=True)
+    ]
+    cameras = [Camera(float(np.exp(scale)), float(x), float(y), size[1], size[0]) for scale, x, y in whole.camera]
+    seen = np.zeros(total, bool)
+    seen[times] = True
+    return Track(shape, poses, cameras, seen, whole.fit, fps)
