@@ -17,7 +17,7 @@ from pathlib import Path
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 from huggingface_hub.file_download import http_get
-from huggingface_hub.utils import build_hf_headers
+from huggingface_hub.utils import build_hf_headers, enable_progress_bars
 
 from dreampose_core.checkpoints import plain_disk_errors
 from pose_tools.errors import BadInput
@@ -85,6 +85,7 @@ def _download(repository: Repository, file: str, target: Path, say: Say) -> None
             _check_room(file, (about.size or 0) - has, target.parent)
             rest = f", {has / 1e6:.0f} of them are here" if has else ""
             say(f"Downloading {file} of {repository.name}: {(about.size or 0) / 1e6:.0f} MB{rest}")
+            enable_progress_bars()  # whoever loaded a model before has switched the Hub's off as well
             with part.open("ab") as stream:
                 http_get(
                     url,
