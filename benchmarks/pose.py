@@ -10,15 +10,20 @@ which either has it.  U and V: mean distance in 0..1 where the part is right.
 
 import argparse
 import time
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from benchmarks import record
 from pose_tools.body.figure import rotation_matrices, yaw_matrix
 from pose_tools.body.kinematics import heading
 from pose_tools.body.track import Track, track_person
+from pose_tools.estimators.densepose.config import CONFIGS
+from pose_tools.estimators.densepose.estimator import people_found
+from pose_tools.estimators.densepose.model import DensePoseRCNN, bgr_input, input_size
 from pose_tools.video import probe, read_frames
 
 GROUPS = {
@@ -129,6 +134,30 @@ def _compare(track: Track, k: int, truth: np.ndarray, root: np.ndarray, yaw: flo
     return row
 
 
+def speed_of_network(video: Path, fps: float, frames: int = 6) -> dict[str, float]:
+    """Frames a second of the official network in plain PyTorch, on one thread of this device.
+
+    Its weights are random: the work before the people's boxes is that of real ones, and one box of charts is added
+    for each frame, whatever was found.
+    """
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = DensePoseRCNN(CONFIGS["R_50_FPN_s1x"]).eval().to(device)
+    spent = 0.0
+    for number, frame in enumerate(islice(read_frames(video, fps), frames + 1)):
+        begun = time.perf_counter()
+        with torch.inference_mode():
+            size = input_size(model.config, *frame.shape[:2])
+            levels = model.backbone(model.batch([bgr_input(frame, size).to(device)]))
+            model.people(levels, size)
+            box = torch.tensor([[size[1] * 0.2, size[0] * 0.1, size[1] * 0.8, size[0] * 0.95]], device=device)
+            charts = model.roi_heads.charts(model.roi_heads.decoder(levels), box)
+            people_found(box, torch.ones(1), charts, size, frame.shape[:2])
+        spent += (time.perf_counter() - begun) * (number > 0)  # the first one warms up
+    return {"frames": frames, "frames_a_second": round(frames / spent, 3)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dance", type=Path)
@@ -145,6 +174,9 @@ def main() -> None:
     if options.people:
         figures["rendered_people"] = against_truth(options.people, options.fps, options.length)
         print(figures["rendered_people"])
+    if options.dance:
+        figures["densepose_network"] = speed_of_network(options.dance, options.fps)
+        print(figures["densepose_network"])
     if figures:
         print(record.write("pose", figures))
 
