@@ -11,10 +11,6 @@ from pathlib import Path
 from .dataset import write_subject
 
 
-def _write(job, index):
-    return write_subject(index=index, **job)
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pose_tools.people", description=__doc__)
     parser.add_argument(
@@ -50,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     pool = None
     if given.processes > 1:
         pool = ProcessPoolExecutor(given.processes, mp_context=get_context("spawn"))
-    for done, new in enumerate((pool.map if pool else map)(partial(_write, job), range(given.subjects)), 1):
+    for done, new in enumerate((pool.map if pool else map)(partial(write_subject, **job), range(given.subjects)), 1):
         made += new
         rate = made * given.frames / (time.monotonic() - start)
         print(

@@ -78,7 +78,7 @@ def render_subject(
 
 
 def write_subject(
-    folder: Path, index: int, seed: int, frames: int, width: int, height: int, sequence: int, traced: bool = False
+    index: int, folder: Path, seed: int, frames: int, width: int, height: int, sequence: int, traced: bool = False
 ) -> bool:
     """Writes subject_NNNNN.npz of ``seed`` + index; False where it is there already."""
     target = folder / f"subject_{index:05d}.npz"
