@@ -1,6 +1,7 @@
 """The recipe of the embedded model: every stage in order, each of which goes on where it was interrupted.
 
 python -m dreampose_core train-mini --people DIR --photographs DIR --out DIR [--until STAGE]
+python -m dreampose_core train-mini --people DIR --begin-with MODEL --out DIR     # trains only its refiner further
 """
 
 import argparse
@@ -63,6 +64,18 @@ def train_mini(photographs: Path, people: Path, folder: Path, recipe: Recipe, un
             done.touch()
 
 
+def begin_with(model: Path, folder: Path) -> None:
+    """Lay the networks of a finished model out as a run whose refiner is still to be trained, from its weights on."""
+    if (folder / "full.done").exists():
+        return
+    places = {"vae": "autoencoder/vae", "refiner": "before/refiner"}
+    places |= {part: f"full/model/{part}" for part in ("unet", "adapter", "image_encoder")}
+    for part, place in places.items():
+        shutil.copytree(model / part, folder / place, dirs_exist_ok=True)
+    for stage in ("autoencoder", "small", "full"):
+        (folder / f"{stage}.done").touch()
+
+
 def _load(folder: Path, diffusion_stage: str | None) -> DreamPosePipeline:
     """The pipeline with what has been trained so far."""
     vae = AutoencoderKL.from_pretrained(folder / "autoencoder" / "vae")
@@ -105,7 +118,9 @@ def _train_refiner(folder: Path, recipe: Recipe) -> None:
         np.savez(path, rows=every, decoded=diffusion.sample_rows(pipeline, cache, data, every, recipe.sample_steps))
     with np.load(path) as saved:
         schedule = loop.Schedule(recipe.refiner, rate=1e-3, save_every=250)
-        refiner.train_refiner(data, saved["decoded"], saved["rows"], folder / "refiner", schedule)
+        before = folder / "before" / "refiner"
+        start = Refiner.from_pretrained(before) if before.is_dir() else None
+        refiner.train_refiner(data, saved["decoded"], saved["rows"], folder / "refiner", schedule, start=start)
 
 
 def assemble(folder: Path, with_refiner: bool = True) -> None:
@@ -123,7 +138,11 @@ def assemble(folder: Path, with_refiner: bool = True) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=Path, required=True, help="a data set of `python -m pose_tools.people`")
-    parser.add_argument("--photographs", type=Path, required=True, help="a folder with photographs of anything")
+    begin = parser.add_mutually_exclusive_group(required=True)
+    begin.add_argument("--photographs", type=Path, help="a folder with photographs of anything, for the autoencoder")
+    begin.add_argument(
+        "--begin-with", type=Path, metavar="MODEL", help="a finished model, whose refiner is trained further"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; an interrupted run goes on there")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage to run")
     for name, value in Recipe().__dict__.items():
@@ -132,5 +151,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     recipe = Recipe(**{name: getattr(args, name) for name in Recipe().__dict__})
+    if args.begin_with:
+        begin_with(args.begin_with, args.out)
     train_mini(args.photographs, args.people, args.out, recipe, args.until)
     return 0

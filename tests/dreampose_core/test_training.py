@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from dreampose_core.modeling import build_autoencoder, picture_tensor
+from dreampose_core.profiles import find_profile
 from dreampose_core.refiner import Refiner, charts_tensor
-from dreampose_core.training import autoencoder, diffusion, loop, pictures, refiner
+from dreampose_core.training import autoencoder, diffusion, loop, mini, pictures, refiner
 from dreampose_core.training.prepared import Prepared
 
 
@@ -117,6 +118,34 @@ def test_refiner_learns_to_keep_what_the_photo_saw(data, tmp_path):
         return float((made - picture_tensor(data.frames[:1])).abs().mean())
 
     assert error(trained) < error(Refiner())
+
+
+def test_prints_lie_on_the_person_and_only_now_and_then(data):
+    charts = data.charts[0] * (np.arange(256) < 128)[:, None]
+    prints = [refiner._print(charts, np.random.default_rng(seed)).numpy() for seed in range(20)]
+    printed = [bool(each.any()) for each in prints]
+    assert 4 <= sum(printed) <= 16
+    for each in prints:
+        assert each.shape == (3, 320, 256)
+        assert not each[:, charts[..., 0] == 0].any()
+
+
+def test_a_refiner_goes_on_from_the_weights_it_is_given(data, tmp_path):
+    start = Refiner((8, 8, 8))
+    torch.nn.init.normal_(start.tail.weight, std=0.05)
+    before = start.tail.weight.detach().clone()
+    schedule = loop.Schedule(1, rate=1e-6, warmup=1, save_every=1)
+    refiner.train_refiner(data, data.frames, np.arange(4), tmp_path, schedule, batch=1, start=start)
+    after = Refiner.from_pretrained(tmp_path / "refiner").tail.weight
+    assert torch.allclose(after, before, atol=1e-4)
+
+
+def test_a_finished_model_becomes_a_run_whose_refiner_is_still_to_train(tmp_path):
+    model = find_profile("mini").folder
+    mini.begin_with(model, tmp_path)
+    assert not (tmp_path / "refiner.done").exists() and not (tmp_path / "prepare.done").exists()
+    for part, place in (("vae", "autoencoder/vae"), ("unet", "full/model/unet"), ("refiner", "before/refiner")):
+        assert {file.name for file in (model / part).iterdir()} == {file.name for file in (tmp_path / place).iterdir()}
 
 
 def test_diffusion_step_and_sampling_on_half_size(data, tmp_path):
