@@ -38,6 +38,7 @@ from dreampose_core.parts import PARTS, Look  # noqa: E402
 from dreampose_core.photo import MAX_BYTES  # noqa: E402
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile  # noqa: E402
 from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
+from dreampose_core.settings import LIMITS  # noqa: E402
 from pose_tools.body.motion import list_motions  # noqa: E402
 from pose_tools.errors import BadInput  # noqa: E402
 from pose_tools.extract import MAX_VIDEO_BYTES  # noqa: E402
@@ -47,6 +48,7 @@ POLL_SECONDS = 1.0
 GPU_SECONDS = 120  # asked of a ZeroGPU Space for one film
 SECRET = secrets.token_bytes(16)  # makes the addresses of published files unguessable
 TAKES = {"take_video": "Video", "take_beside": "Side by side", "take_gif": "GIF", "take_frames": "Frames"}
+NUMBERS = ("frames", "fps", "steps", "s1", "s2", "seed", "finetune_steps", "decoder_steps")  # as the fold has them
 TITLE = '<div class="title"><i>{}</i><h2>{}</h2><span>{}</span></div>'
 MASTHEAD = (
     '<header class="masthead"><h1>DreamPose <em>Studio</em></h1>'
@@ -236,7 +238,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
             changes = handler(*arguments)
         except BadInput as error:
             gr.Warning(str(error), title="")
-            changes = {"timer": Look(active=False), "fit_timer": Look(active=False)}
+            stop = {desk.poll: "timer", motions.poll_fitting: "fit_timer"}.get(handler)
+            changes = {stop: Look(active=False)} if stop else {}
         shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 
@@ -269,7 +272,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
     on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
     fit_after(on(part["library"].pick, which(desk.take_subject), visitor))
-    on(part["library"].remove, which(desk.remove_subject), visitor, subject)
+    fit_after(on(part["library"].remove, which(desk.remove_subject), visitor, subject))
     on(part["library"].open, which(desk.open_clip), visitor)
     on(part["library"].erase, which(desk.erase_clip), visitor, clip, subject)
     on(video.upload, plain(motions.take_video), visitor, video)
@@ -342,10 +345,15 @@ def add_endpoints(desk: Desk, part: dict, values: list[gr.Slider | gr.Number]) -
         told, listed = gr.JSON(label="Progress"), gr.JSON(label="Motions")
         files = [gr.Video(label=t) for t in ("Side by side", "Film")]
         files += [gr.File(label=t) for t in ("GIF", "Frames")]
+        numbers = [  # the fold's, as far as the settings reach and not only the sliders
+            gr.Number(value.value, label=value.label, minimum=LIMITS[field][0], maximum=LIMITS[field][1],
+                      precision=None if field in ("s1", "s2") else 0)
+            for field, value in zip(NUMBERS, values, strict=True)
+        ]  # fmt: skip
     hand, span = ([part[n] for n in names] for names in (("scale", "shift_x", "shift_y"), ("start", "end")))
     endpoints = (
-        (service.animate, [part["photo"], name, *values, subject, visitor, *hand], told),
-        (service.extract, [part["video"], *span, part["fps"], *person, estimator, visitor], told),
+        (service.animate, [part["photo"], name, *numbers, subject, visitor, *hand], told),
+        (service.extract, [part["video"], *span, numbers[1], *person, estimator, visitor], told),
         (service.status, [job, visitor], told),
         (service.cancel, [job, visitor], told),
         (result, [job, visitor], files),

@@ -93,6 +93,7 @@ class Desk:
         library = self.house.library(browser)
         self.window.hide(library.subject(subject).photo)
         library.delete_subject(subject)
+        client.drop_fittings(library)
         if chosen == subject:
             return self._choose(library, None) | {"photo": None}
         return {"library": shelf(library, chosen)}

@@ -319,6 +319,10 @@ class Library:
             raise BadInput("There is no such motion.")
         return entry
 
+    def has_motion(self, motion: str) -> bool:
+        """Whether a motion of this id is finished."""
+        return (self.motion_folder(motion) / "motion.json").is_file()
+
     def add_motion(self, motion: str, made: Path, facts: Mapping) -> MotionEntry:
         """Move the folder `made`, on the same disk and with all of its files, into the library as a motion.
 

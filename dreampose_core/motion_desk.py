@@ -166,14 +166,15 @@ class MotionDesk:
         if not now.ended:
             return {}
         over = {"fit_timer": Look(active=False)}
-        if now.state != "done":
-            return over | {"fitting": None, "fit": None, "photo_note": note(now.error or "Cancelled.")}
+        if now.state != "done":  # one that was cancelled has made room for another
+            told = {"photo_note": note(now.error)} if now.error else {}
+            return over | {"fitting": None, "fit": None} | told
         found = Fitting.load(library.job_folder(fitting))
         return over | {"fit": fitting_view(found), "hand": HIDDEN if found.alignment is None else VISIBLE}
 
     def correct(self, browser: str | None, fitting: str | None, scale: float, x: float, y: float) -> Parts:
         """The poses on the photo as a hand corrects them."""
-        if not fitting:
+        if not fitting or not (self.house.library(browser).job_folder(fitting) / "fitting.json").is_file():
             return {}
         found = Fitting.load(self.house.library(browser).job_folder(fitting))
         return {"fit": fitting_view(found, (scale, x, y))}

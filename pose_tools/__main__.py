@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from pose_tools.draw import colour_iuv, overlay
 from pose_tools.errors import BadInput
-from pose_tools.estimators.choose import AUTO, NAMES
+from pose_tools.estimators.choose import AUTO, LITE, NAMES
 from pose_tools.sequence import MAX_FRAMES, PoseSequence
 from pose_tools.video import write_video
 
@@ -60,6 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
         {"motions": _motions, "view": _view, "extract": _extract}[options.command](options)
     except BadInput as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"A file could not be written or read: {error.strerror or error}.", file=sys.stderr)
         return 2
     return 0
 
@@ -115,6 +118,8 @@ def _extract(options: argparse.Namespace) -> None:
     out = _target(options.out, ".npz")
     preview = _target(options.preview, ".mp4") if options.preview else None
     motion_out = _target(options.motion_out, ".npz") if options.motion_out else None
+    if motion_out and options.estimator not in (AUTO, LITE):
+        raise BadInput(f"The estimator {options.estimator} gives charts only; take lite for joint rotations.")
     request = Request(
         options.video,
         options.fps,
@@ -135,13 +140,13 @@ def _extract(options: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the landmark model's protobuf, of no use to a person
         extracted = extract_poses(request, report)
-    if motion_out and extracted.motion is None:
-        raise BadInput(f"The estimator {extracted.estimator} gives charts only; take lite for joint rotations.")
     for line in (extracted.why, *extracted.notes):
         print(line, file=sys.stderr)
     if preview:
         write_preview(extracted, request, preview)
-    if motion_out:
+    if motion_out and extracted.motion is None:
+        print(f"{motion_out} is not written: {extracted.estimator} gives charts only.", file=sys.stderr)
+    elif motion_out:
         replace(extracted.motion, name=motion_out.stem).save(motion_out.parent)
     extracted.poses.save(out)
     sequence = extracted.poses
@@ -189,7 +194,7 @@ def _fit(picture: np.ndarray, name: str):
 
 def _target(path: Path | None, ending: str) -> Path:
     if path is None or path.suffix.lower() != ending:
-        raise BadInput(f"Name the file to write with --out, ending in {ending}.")
+        raise BadInput(f"Name the file to write with an ending of {ending}.")
     if not path.resolve().parent.is_dir():
         raise BadInput(f"There is no folder {path.parent} to write {path.name} into.")
     return path

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -34,7 +35,7 @@ from pose_tools.video import VideoInfo, probe, read_frames, write_video
 
 MAX_VIDEO_BYTES = 500 << 20
 MAX_VIDEO_SIDE, MIN_VIDEO_SIDE = 4096, 64  # pixels
-CHART_SIDE, LEAST_CHART_SIDE = 640, 224  # longer side of the charts in pixels: large, unless the clip is long
+CHART_SIDE, LEAST_CHART_SIDE = 640, 200  # longer side of the charts in pixels: large, unless the clip is long
 FINE_SIDE = 1280  # longer side at which the DensePose network sees the frames
 LONGEST_GAP = 0.5  # seconds out of sight that are filled; longer ones are cut
 MIN_SECONDS = 0.25
@@ -141,7 +142,7 @@ def first_frame(path: Path, start: float = 0.0, side: int = CHART_SIDE) -> np.nd
 def extract_poses(request: Request, report: Report = silent) -> Extracted:
     """Read the poses of a video. BadInput, one sentence, where that cannot be.
 
-    report(done, total, picture): frames read, and now and then a frame with its charts over it.
+    report(done, total, picture): frames read, and the frame that was read last.
     """
     info = check_video(request.video)
     seconds = _seconds(request, info)
@@ -206,6 +207,8 @@ def _within(info: VideoInfo, side: int) -> tuple[int, int]:
 def _store(frames: int, size: tuple[int, int]) -> np.ndarray:
     """Zeroed charts uint8 (frames, H, W, 3) in a nameless file, mapped into memory."""
     with tempfile.TemporaryFile() as file:
+        if hasattr(os, "posix_fallocate"):  # a full disk is told here, and does not kill the process later
+            os.posix_fallocate(file.fileno(), 0, frames * size[1] * size[0] * 3)
         return np.memmap(file, np.uint8, "w+", shape=(frames, size[1], size[0], 3))
 
 

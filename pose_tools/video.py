@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +36,7 @@ INPUT = ["-protocol_whitelist", "file", "-format_whitelist", CONTAINERS]
 COLOUR = "scale=out_color_matrix=bt709:out_range=tv"
 TAGS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
 FASTSTART = ["-movflags", "+faststart"]
+SQUARE = "scale=trunc(iw*sar/2)*2:ih,setsar=1"  # pixels that are shown wider than they are stored
 GAP = 8
 CAPTIONS = ("Photo", "Pose", "Result")
 PAPER, INK = (250, 250, 249), (70, 70, 76)
@@ -56,9 +57,12 @@ class VideoInfo:
 
 def probe(path: str | Path) -> VideoInfo:
     """Size after rotation, frame rate and length of a video; BadInput where it is no video."""
-    with closing(_open(path, [])) as reader:
-        meta = next(reader)
-    return _info(meta)
+    with closing(_open(path, ["-vf", SQUARE])) as reader:
+        info = _info(next(reader))
+    if info.seconds:
+        return info
+    seconds = _counted_seconds(path, info.fps)  # a recording that was never closed names no length
+    return replace(info, seconds=seconds, frames=max(1, round(seconds * info.fps)))
 
 
 def read_frames(
@@ -76,8 +80,7 @@ def read_frames(
     """
     info = probe(path)
     filters = [f"fps={Fraction(fps or info.fps).limit_denominator(1001)}"]
-    if size:
-        filters.append(f"scale={size[0]}:{size[1]}:flags=area")
+    filters.append(f"scale={size[0]}:{size[1]}:flags=area,setsar=1" if size else SQUARE)
     with closing(_open(path, ["-vf", ",".join(filters)], _part(start, seconds))) as reader:
         width, height = next(reader)["size"]
         count = 0
@@ -101,6 +104,17 @@ def cut_sound(path: str | Path, out: str | Path, start: float = 0.0, seconds: fl
     except OSError:
         return None  # a film without sound is better than none
     return Path(out)
+
+
+def _counted_seconds(path: str | Path, fps: float) -> float:
+    """The length of a video that does not say it, from its packets' times and their number."""
+    inputs = ["-progress", "pipe:1", *INPUT, "-i", f"file:{Path(path).resolve()}"]
+    output = ["-map", "0:v:0", "-c", "copy", "-f", "null", "-"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *inputs, *output]
+    told = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    last = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    time, frames = (last.get(name, "").strip() for name in ("out_time_us", "frame"))
+    return max(int(time) / 1e6 if time.isdigit() else 0.0, int(frames) / fps if frames.isdigit() else 0.0)
 
 
 def _part(start: float, seconds: float | None) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from dreampose_core.commands.common import (
     add_subject_arguments,
     alone,
+    check_source,
     device_of,
     hash_of,
     make_order,
@@ -22,7 +23,7 @@ from dreampose_core.commands.common import (
 from dreampose_core.extraction import check_request, expected_to_read, read_motion
 from dreampose_core.library import Library, MotionEntry
 from dreampose_core.schedulers import SCHEDULERS
-from dreampose_core.settings import AnimateSettings
+from dreampose_core.settings import LIMITS, AnimateSettings
 from dreampose_core.studio import expected, make_clip
 from pose_tools.errors import BadInput
 from pose_tools.estimators.choose import AUTO, NAMES
@@ -126,9 +127,11 @@ def _follow(options: argparse.Namespace, video: Path) -> MotionEntry:
     request = Request(
         video, float(options.fps), options.start, options.end, options.estimator, device=device_of(options)
     )
-    check_request(request)
-    if options.photo is not None and not options.photo.is_file():
-        raise BadInput(f"There is no photo named {options.photo}.")
+    check_source(options)
+    info = check_request(request)
+    end = info.seconds if options.end is None else options.end
+    if (end - options.start) * options.fps > LIMITS["frames"][1]:
+        raise BadInput(f"A film has at most {LIMITS['frames'][1]} frames; choose a shorter part, or a smaller --fps.")
     library = Library(options.library)
     motion = hash_of(video, [request.fps, request.start, request.end, request.estimator])
     with alone(library, motion, "video"):

@@ -16,6 +16,7 @@ import torch
 
 from dreampose_core.jobs.lock import take
 from dreampose_core.library import Library
+from dreampose_core.photo import open_photo
 from dreampose_core.profiles import DEFAULT_PROFILE
 from dreampose_core.progress import TITLES, Progress, Report, SecondsLeft
 from dreampose_core.settings import AnimateSettings
@@ -46,6 +47,19 @@ def add_subject_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default="", help="the new subject's title in the library")
 
 
+def check_source(options: argparse.Namespace) -> None:
+    """BadInput unless there is either a subject of the library, or photos that can be read."""
+    if (options.photo is None) == (options.subject is None):
+        raise BadInput("Please give either a photo or --subject with an id of the library.")
+    if options.subject is not None:
+        Library(options.library).subject(options.subject)
+        return
+    for photo in (options.photo, *options.more_photos):
+        if not photo.is_file():
+            raise BadInput(f"There is no photo named {photo}.")
+        open_photo(photo)
+
+
 def make_order(
     options: argparse.Namespace, settings: AnimateSettings, poses: Path | None = None, sound: Path | None = None
 ) -> Order:
@@ -53,15 +67,9 @@ def make_order(
 
     Raises BadInput unless there is either a photo or a subject.
     """
-    if (options.photo is None) == (options.subject is None):
-        raise BadInput("Please give either a photo or --subject with an id of the library.")
+    check_source(options)
     library = Library(options.library)
     if options.subject is None:
-        if not options.photo.is_file():
-            raise BadInput(f"There is no photo named {options.photo}.")
-        for photo in options.more_photos:
-            if not photo.is_file():
-                raise BadInput(f"There is no photo named {photo}.")
         tuning = [settings.profile, settings.finetune_steps, settings.decoder_steps, settings.seed]
         tuning += [settings.tuning, *(hash_of(photo, []) for photo in options.more_photos)]
         subject, title = hash_of(options.photo, tuning), options.title or options.photo.stem

@@ -15,7 +15,15 @@ PHOTO, POSES = "photo", "poses.npz"  # names in the job's folder
 
 
 def align(work: Work) -> dict:
-    """Save the fitting in the job's folder; the photo and the poses that were handed in are cleared away."""
+    """Save the fitting in the job's folder; what was handed in is cleared away, also where it cannot be used."""
+    try:
+        return _align(work)
+    finally:
+        for name in (PHOTO, POSES):
+            (work.folder / name).unlink(missing_ok=True)
+
+
+def _align(work: Work) -> dict:
     asked = work.job.settings
 
     def say(step: int, message: str) -> None:
@@ -31,8 +39,6 @@ def align(work: Work) -> dict:
     fitting = fit_motion(load_drive(asked["motion"], work.folder / POSES), subject)
     say(2, "Keeping the pictures")
     fitting.save(work.folder)
-    for name in (PHOTO, POSES):
-        (work.folder / name).unlink(missing_ok=True)
     say(3, "Done")
     return {"motion": asked["motion"], "body": fitting.alignment is None}
 

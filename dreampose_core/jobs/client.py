@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -121,8 +122,8 @@ def submit_align(
 ) -> str:
     """Queue a look at how a motion of the library lies on a photo, or else on a subject; return the job's id.
 
-    An earlier one that ended is forgotten. Raises BadInput if the photo is no picture, or if motion or subject are
-    not there.
+    Earlier ones are forgotten, or cancelled where they still wait or run. Raises BadInput if the photo is no
+    picture, or if motion or subject are not there.
     """
     entry = library.motion(motion)
     files = {"poses.npz": entry.drive}
@@ -131,10 +132,22 @@ def submit_align(
     else:
         open_photo(photo)
         files["photo"] = photo
-    for old in _ended(library, "align"):
-        forget(library, old.id)
+    drop_fittings(library)
     values = {"motion": motion, "subject": subject, "profile": profile, "title": entry.title}
     return submit(library, "align", values, files=files, device=device)
+
+
+def drop_fittings(library: Library) -> None:
+    """Forget this visitor's looks at motions on photos, which hold copies of the photos; cancel those at work."""
+    store = Store(library.root)
+    for job in store.of_visitor(library.visitor):
+        if job.kind != "align":
+            continue
+        with suppress(BadInput):  # gone in the meantime, by another tab
+            if job.ended:
+                forget(library, job.id)
+            else:
+                cancel(library, job.id)
 
 
 def submit(
@@ -151,13 +164,18 @@ def submit(
     """
     lock_path(library.root, device)
     library.touch()
-    if shutil.disk_usage(library.root).free < ROOM_NEEDED:
+    files = files or {}
+    if shutil.disk_usage(library.root).free < ROOM_NEEDED + sum(path.stat().st_size for path in files.values()):
         raise BadInput("The disk is almost full; make some room and try again.")
     job = new_id()
     folder = library.job_folder(job)
     folder.mkdir(parents=True)
-    for name, path in (files or {}).items():
-        _place(path, folder / name)
+    try:
+        for name, path in files.items():
+            _place(path, folder / name)
+    except OSError:
+        library.delete_job_folder(job)
+        raise
     Store(library.root).add(job, library.visitor, kind, settings, device)
     return job
 

@@ -23,6 +23,9 @@ def _request(work: Work) -> Request:
 
 def extract(work: Work) -> dict:
     """Read the poses, then clear the video away; one that cannot be used is cleared away as well."""
+    if work.library.has_motion(work.job.id):  # a worker that was killed between the end of the work and its noting
+        work.library.delete_job_folder(work.job.id)
+        return {"motion": work.job.id}
     try:
         motion = read_motion(
             work.library, work.job.id, _request(work), work.job.settings["title"], work.folder, work.report
@@ -34,4 +37,8 @@ def extract(work: Work) -> dict:
     return {"motion": motion.id}
 
 
-KINDS["extract"] = Kind(extract, lambda work: expected_to_read(work.library, _request(work)))
+def _expected(work: Work) -> dict[str, float]:
+    return {} if work.library.has_motion(work.job.id) else expected_to_read(work.library, _request(work))
+
+
+KINDS["extract"] = Kind(extract, _expected)

@@ -90,6 +90,8 @@ def _load(folder: Path, diffusion_stage: str | None) -> DreamPosePipeline:
             adapter=ImageAdapter.from_pretrained(saved / "adapter"),
             image_encoder=type(pipeline.image_encoder).from_pretrained(saved / "image_encoder"),
         )
+    for part in (pipeline.vae, pipeline.unet, pipeline.adapter, pipeline.image_encoder):
+        part.float()  # a finished model's weights are in half precision
     return pipeline
 
 

@@ -51,6 +51,27 @@ def test_a_written_video_is_what_browsers_play_and_keeps_its_colours(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]
 
 
+def test_a_recording_that_names_no_length_is_counted(tmp_path):
+    """As a browser's recorder writes it: Matroska to a pipe, never gone back to."""
+    whole = write_video(moving_square(36), tmp_path / "whole.mp4", 12)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(whole), "-c", "copy", "-f", "matroska", "-"]
+    (tmp_path / "live.mkv").write_bytes(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert "Duration: N/A" in described(tmp_path / "live.mkv")
+    info = probe(tmp_path / "live.mkv")
+    assert info.seconds == pytest.approx(3, abs=0.1) and info.frames == 36
+
+
+def test_pixels_that_are_shown_wider_than_stored_are_made_square(tmp_path):
+    whole = write_video(moving_square(6), tmp_path / "whole.mp4", 12)
+    wide = tmp_path / "wide.mp4"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(whole), "-vf", "setsar=2", str(wide)]
+    subprocess.run(command, check=True)
+    info = probe(wide)
+    assert (info.width, info.height) == (96, 64)
+    assert next(read_frames(wide)).shape == (64, 96, 3)
+    assert next(read_frames(wide, size=(48, 32))).shape == (32, 48, 3)
+
+
 def test_odd_sizes_are_padded_by_one(tmp_path):
     path = write_video(moving_square(height=65, width=49), tmp_path / "odd.mp4", 12)
     frames = list(read_frames(path))
