@@ -17,9 +17,6 @@ from pose_tools.body.charts import mirror_iuv
 CROP = (160, 128)
 PERSON_WEIGHT = 3.0
 TEXTURE_WEIGHT = 2.0
-PRINTED = 0.5  # of the rows get a print that no rendered cloth has
-PRINT_SEEN = 0.25  # visibility from which on the carried picture has the print
-SOFT = 7  # pixels over which the decoder, and what the photo did not see, blur a print
 
 
 def train_refiner(
@@ -88,35 +85,14 @@ def refiner_batch(data: Prepared, decoded: np.ndarray, rows: np.ndarray, pick: n
     def share(source: np.ndarray) -> Tensor:
         return torch.from_numpy(planes(source, rows[pick])).float()[:, None] / 255
 
-    charts, seen = planes(data.charts, rows[pick], mirror_iuv), share(data.visibility)
-    sharp = torch.stack([_print(each, rng) for each in charts])
-    soft = F.avg_pool2d(sharp, SOFT, 1, SOFT // 2)
-    shown = torch.where(seen > PRINT_SEEN, sharp, soft)
     inputs = (
-        (coloured(decoded, pick) + soft).clamp(-1, 1),
-        (coloured(data.carried, rows[pick]) + shown).clamp(-1, 1),
-        seen,
+        coloured(decoded, pick),
+        coloured(data.carried, rows[pick]),
+        share(data.visibility),
         share(data.alpha),
-        charts_tensor(charts),
+        charts_tensor(planes(data.charts, rows[pick], mirror_iuv)),
     )
-    return inputs, (coloured(data.frames, rows[pick]) + sharp).clamp(-1, 1), share(data.mask)
-
-
-def _print(charts: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """A random print on the skin of charts uint8 (h, w, 3), to be added to pictures: float (3, h, w), mostly zero.
-
-    Waves over U and V of every part, each with a colour of its own. Real cloth has prints that rendered cloth has
-    not; one that the carried picture and the truth have in the same place teaches that such detail is to be kept.
-    """
-    out = np.zeros((*charts.shape[:2], 3), np.float32)
-    if rng.random() < PRINTED:
-        part, u, v = charts[..., 0], charts[..., 1] / 255.0, charts[..., 2] / 255.0
-        phase = rng.uniform(0, 2 * np.pi, 25)[part]
-        for _ in range(rng.integers(1, 4)):
-            along, across = rng.normal(0, 7, 2)
-            wave = np.tanh(rng.uniform(1, 5) * np.sin(2 * np.pi * (along * u + across * v) + phase))
-            out += (wave * (part > 0))[..., None] * rng.normal(0, 0.25, 3)
-    return torch.from_numpy(out.astype(np.float32)).movedim(-1, 0)
+    return inputs, coloured(data.frames, rows[pick]), share(data.mask)
 
 
 def _colours(rng: np.random.Generator) -> Tensor:

@@ -120,16 +120,6 @@ def test_refiner_learns_to_keep_what_the_photo_saw(data, tmp_path):
     assert error(trained) < error(Refiner())
 
 
-def test_prints_lie_on_the_person_and_only_now_and_then(data):
-    charts = data.charts[0] * (np.arange(256) < 128)[:, None]
-    prints = [refiner._print(charts, np.random.default_rng(seed)).numpy() for seed in range(20)]
-    printed = [bool(each.any()) for each in prints]
-    assert 4 <= sum(printed) <= 16
-    for each in prints:
-        assert each.shape == (3, 320, 256)
-        assert not each[:, charts[..., 0] == 0].any()
-
-
 def test_a_refiner_goes_on_from_the_weights_it_is_given(data, tmp_path):
     start = Refiner((8, 8, 8))
     torch.nn.init.normal_(start.tail.weight, std=0.05)
