@@ -208,6 +208,7 @@ def lay_out_own(part: dict[str, gr.blocks.Block]) -> None:
                 with gr.Row(elem_id="span"):
                     part["start"] = gr.Number(0, label="From second", **tenth)
                     part["end"] = gr.Number(0, label="To second", **tenth)
+                part["smooth"] = gr.Checkbox(True, label="Steady the poses over time", elem_id="smooth")
                 part["read"] = gr.Button(READ, elem_id="read", elem_classes="quiet")
                 part["leave"] = gr.Button("Another video", elem_id="leave", elem_classes="quiet")
         part["read_note"] = view("note(value)", elem_id="read-note")
@@ -284,7 +285,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
     for slider in hand:
         on(slider.input, plain(motions.correct), visitor, fitting, *hand, trigger_mode="always_last")
     on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")
-    wanted = [part["start"], part["end"], part["frame"], part["fps"]]
+    wanted = [part["start"], part["end"], part["frame"], part["fps"], part["smooth"]]
     begun = [
         on(part["read"].click, plain(desk.read), visitor, video, *wanted),
         on(part["go"].click, plain(desk.start), visitor, part["photo"], subject, part["motion"], *values, *hand),
@@ -353,7 +354,7 @@ def add_endpoints(desk: Desk, part: dict, values: list[gr.Slider | gr.Number]) -
     hand, span = ([part[n] for n in names] for names in (("scale", "shift_x", "shift_y"), ("start", "end")))
     endpoints = (
         (service.animate, [part["photo"], name, *numbers, subject, visitor, *hand], told),
-        (service.extract, [part["video"], *span, numbers[1], *person, estimator, visitor], told),
+        (service.extract, [part["video"], *span, numbers[1], *person, estimator, part["smooth"], visitor], told),
         (service.status, [job, visitor], told),
         (service.cancel, [job, visitor], told),
         (result, [job, visitor], files),

@@ -77,13 +77,14 @@ class MotionDesk:
         end: float | None,
         picked: list[float] | None,
         fps: float,
+        smooth: bool,
     ) -> dict:
         """Begin to read the poses: what the service tells of the job, or the part that says what is wrong."""
         if not path:
             return {"read_note": note(NO_VIDEO)}
         x, y = picked or (-1.0, -1.0)
         try:
-            return Service(self.house).extract(path, start or 0.0, end or 0.0, fps, x, y, "auto", browser or "")
+            return Service(self.house).extract(path, start, end, fps, x, y, "auto", smooth, browser or "")
         except BadInput as error:
             return {"read_note": note(error)}
 

@@ -184,6 +184,7 @@ class Service:
         person_x: float = -1.0,
         person_y: float = -1.0,
         estimator: str = "auto",
+        smooth: bool = True,
         visitor: str = "",
     ) -> dict:
         """Start to read the poses of a person from a driving video; ask `status` until it is done.
@@ -199,6 +200,7 @@ class Service:
             person_x: Where the person to follow stands in the first frame, 0 left to 1 right; -1 for the largest.
             person_y: The same from 0 at the top to 1 at the bottom.
             estimator: auto, lite, densepose or detectron2.
+            smooth: Whether the poses are steadied over time.
             visitor: The visitor that an earlier answer named, to stay in the same library.
 
         Returns:
@@ -207,8 +209,11 @@ class Service:
         if not video:
             raise BadInput("Please choose a video first.")
         library = self.house.library(visitor) if visitor else self.house.enter(None)
-        picked = (person_x, person_y) if 0 <= person_x <= 1 and 0 <= person_y <= 1 else None
-        request = Request(Path(video), fps, start, end or None, estimator, picked, device=self.house.device)
+        x, y = (-1.0 if place is None else place for place in (person_x, person_y))  # as a program may leave them out
+        picked = (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
+        request = Request(
+            Path(video), fps or 12.0, start or 0.0, end or None, estimator, picked, smooth, self.house.device
+        )
         return self._tell(library, self.house.read(library, request))
 
     def status(self, job: str, visitor: str = "") -> dict:

@@ -100,7 +100,8 @@ def test_a_subject_is_used_again_without_a_finetune(served, local, film):
 
 
 def read(client: Client, video: Path | None, **changes) -> dict:
-    values = {"start": 0.0, "end": 0.5, "fps": 12, "person_x": -1, "person_y": -1, "estimator": "auto", "visitor": ""}
+    values = {"start": 0.0, "end": 0.5, "fps": 12, "person_x": -1, "person_y": -1}
+    values |= {"estimator": "auto", "smooth": False, "visitor": ""}
     return client.predict(video=video and handle_file(video), api_name="/extract", **values | changes)
 
 
@@ -188,7 +189,7 @@ def test_a_path_that_a_client_types_is_not_read(served, film):
     before = len(jobs.jobs(Library(served.root)))
     for endpoint, path, values in (
         ("animate", clip.thumbnail, [MOTION, *SHORT.values(), "", "", 1.0, 0.0, 0.0]),
-        ("extract", clip.video, [0.0, 0.0, 12, -1, -1, "auto", ""]),
+        ("extract", clip.video, [0.0, 0.0, 12, -1, -1, "auto", True, ""]),
     ):
         file = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
         request = urllib.request.Request(
