@@ -12,9 +12,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -25,7 +24,7 @@ from pose_tools.body.track import track_person
 from pose_tools.draw import overlay
 from pose_tools.errors import BadInput
 from pose_tools.estimators.choose import AUTO, LITE, choose
-from pose_tools.estimators.found import Estimator
+from pose_tools.estimators.found import Estimator, batches
 from pose_tools.files import replacing
 from pose_tools.follow import Follower
 from pose_tools.inspect_clip import inspect_clip
@@ -248,7 +247,7 @@ def _by_charts(
     raw = _store(expected + math.ceil(request.fps), _within(info, side))
     seen = np.zeros(len(raw), bool)
     read = 0
-    for batch in _batches(
+    for batch in batches(
         read_frames(request.video, request.fps, _within(info, FINE_SIDE), request.start, seconds), estimator.batch
     ):
         for people in estimator.find(batch):
@@ -272,12 +271,6 @@ def _resized(iuv: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if iuv.shape[:2] == shape[1:3]:
         return iuv
     return cv2.resize(iuv, (shape[2], shape[1]), interpolation=cv2.INTER_NEAREST_EXACT)
-
-
-def _batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    frames = iter(frames)
-    while batch := list(islice(frames, size)):
-        yield batch
 
 
 def _check_enough(kept: Kept) -> None:

@@ -78,8 +78,7 @@ def read_frames(
     and no fps the video's nominal rate is kept. BadInput where the file is no video or breaks off before its
     first frame.
     """
-    info = probe(path)
-    filters = [f"fps={Fraction(fps or info.fps).limit_denominator(1001)}"]
+    filters = [f"fps={Fraction(fps or probe(path).fps).limit_denominator(1001)}"]
     filters.append(f"scale={size[0]}:{size[1]}:flags=area,setsar=1" if size else SQUARE)
     with closing(_open(path, ["-vf", ",".join(filters)], _part(start, seconds))) as reader:
         width, height = next(reader)["size"]

@@ -11,20 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pose_tools.body.camera import Camera
 from pose_tools.body.evidence import BodyProblem, Evidence, Tie, landmarks_yaw
 from pose_tools.body.figure import (
     Figure,
-    Pose,
     load_figure,
-    pose_vertices,
     rotation_matrices,
     rotation_vectors,
     yaw_matrix,
 )
-from pose_tools.body.kinematics import heading
+from pose_tools.body.kinematics import heading, wrap
 from pose_tools.body.moments import FINE_TREMBLES, TREMBLES, Moments, smoothed
-from pose_tools.body.raster import raster
 from pose_tools.body.sides import decide
 from pose_tools.body.sighting import Sighting
 from pose_tools.landmarks import Landmarks
@@ -82,7 +78,7 @@ def common_build(landmarks: Sequence[Landmarks]) -> np.ndarray:
         for reach, free in ((12.0, False), (4.0, True), (4.0, True)):
             x = problem.with_doubt(x).solve(x, 8, reach, free)
         found.append(problem.unpack(x)[0])
-        worth.append(quality[k] * _overlap(problem.evidence, x, problem) ** 4)
+        worth.append(quality[k] * problem.overlap(x) ** 4)
     found, worth = np.array(found), np.array(worth) + 1e-9
     order = found.argsort(0)
     share = np.cumsum(worth[order], 0) / worth.sum()
@@ -101,7 +97,7 @@ def _follow(sighting: Sighting, landmarks: Landmarks, person: Figure, before: St
     seen_yaw = landmarks_yaw(landmarks.world)
     if before is None:
         return _fresh(sighting, landmarks, person, seen_yaw)
-    turned = _wrap(seen_yaw - before.yaw)
+    turned = wrap(seen_yaw - before.yaw)
     evidence = Evidence.of(landmarks, before.yaw + (turned if abs(turned) > JUMP else 0.0), 1.0)
     x = _to_window(before.x, sighting)
     stiff = np.zeros(len(x))
@@ -151,8 +147,8 @@ def _state(problem: BodyProblem, x: np.ndarray, sighting: Sighting, fit: float |
     own = _to_frame(x, sighting)
     own[root] = rotation_vectors((yaw_matrix(-turned) @ world)[None])[0]
     if fit is None:
-        fit = _overlap(problem.evidence, x, problem) / (1 + (problem.error(x) / 20) ** 2)
-    return State(own, yaw + _wrap(turned - yaw), fit)
+        fit = problem.overlap(x) / (1 + (problem.error(x) / 20) ** 2)
+    return State(own, yaw + wrap(turned - yaw), fit)
 
 
 def _moments(states: list[State]) -> Moments:
@@ -165,19 +161,6 @@ def _problem(evidence: Evidence, person: Figure, tie: Tie | None = None) -> Body
     return BodyProblem(evidence, tie=tie, figure=person, samples=SAMPLES, pull=PULL)
 
 
-def _overlap(evidence: Evidence, x: np.ndarray, problem: BodyProblem) -> float:
-    """Intersection over union of the drawn body and the mask."""
-    figure = problem.figure
-    shape, rotations = problem.unpack(x)
-    rows, columns = evidence.inside.shape
-    camera = Camera(float(np.exp(x[0])), float(x[1]), float(x[2]), columns, rows)
-    points = camera.with_depth(pose_vertices(figure, shape, Pose(rotations, evidence.yaw, np.zeros(3))))
-    drawn = np.zeros(rows * columns, bool)
-    drawn[raster(points, figure.faces, columns, rows).pixel] = True
-    mask = evidence.inside.ravel()
-    return float((drawn & mask).sum() / max((drawn | mask).sum(), 1))
-
-
 def _to_window(x: np.ndarray, sighting: Sighting) -> np.ndarray:
     scale, cx, cy = sighting.from_frame(np.exp(x[0]), x[1], x[2])
     return np.concatenate([[np.log(scale), cx, cy], x[3:]])
@@ -186,7 +169,3 @@ def _to_window(x: np.ndarray, sighting: Sighting) -> np.ndarray:
 def _to_frame(x: np.ndarray, sighting: Sighting) -> np.ndarray:
     scale, cx, cy = sighting.to_frame(np.exp(x[0]), x[1], x[2])
     return np.concatenate([[np.log(scale), cx, cy], x[3:]])
-
-
-def _wrap(angle: float) -> float:
-    return float(np.mod(angle + np.pi, 2 * np.pi) - np.pi)

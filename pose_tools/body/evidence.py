@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
+from pose_tools.body.camera import Camera
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points, skinned_points
 from pose_tools.body.figure import Figure, Pose, load_figure, pose_vertices
 from pose_tools.body.prior import joint_prior
+from pose_tools.body.raster import raster
 from pose_tools.body.solve import levenberg_marquardt, project_points
 from pose_tools.landmarks import Landmarks
 
@@ -199,6 +201,17 @@ class BodyProblem:
         seen = self.evidence.trust > 0.25
         seen = seen if seen.any() else np.ones(len(seen), bool)
         return np.linalg.norm(pixels - self.evidence.points, axis=1)[seen].mean()
+
+    def overlap(self, x):
+        """Intersection over union of the drawn body and the mask."""
+        shape, rotations = self.unpack(x)
+        rows, columns = self.evidence.inside.shape
+        camera = Camera(float(np.exp(x[0])), float(x[1]), float(x[2]), columns, rows)
+        points = camera.with_depth(pose_vertices(self.figure, shape, Pose(rotations, self.evidence.yaw, np.zeros(3))))
+        drawn = np.zeros(rows * columns, bool)
+        drawn[raster(points, self.figure.faces, columns, rows).pixel] = True
+        mask = self.evidence.inside.ravel()
+        return float((drawn & mask).sum() / max((drawn | mask).sum(), 1))
 
     def with_doubt(self, x):
         """The same problem with landmarks trusted less the farther x leaves them (Geman-McClure weights)."""

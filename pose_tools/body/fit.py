@@ -16,12 +16,10 @@ from pose_tools.body.evidence import BodyProblem, Evidence
 from pose_tools.body.figure import (
     Pose,
     load_figure,
-    pose_vertices,
     rotation_matrices,
     rotation_vectors,
     yaw_matrix,
 )
-from pose_tools.body.raster import raster
 from pose_tools.body.solve import levenberg_marquardt
 from pose_tools.landmarks import Landmarks, find_landmarks
 
@@ -177,24 +175,9 @@ def fit_joints(body: FittedBody, joints: np.ndarray, scale: float | None = None,
 
 
 def _as_fitted(problem: BodyProblem, x: np.ndarray, landmarks: Landmarks) -> FittedBody:
-    figure, factor = load_figure(), problem.evidence.factor
+    factor = problem.evidence.factor
     shape, rotations = problem.unpack(x)
-    pose = Pose(rotations, problem.evidence.yaw, np.zeros(3))
-    rows, columns = problem.evidence.inside.shape
-    small = Camera(float(np.exp(x[0])), float(x[1]), float(x[2]), columns, rows)
-    hits = raster(small.with_depth(pose_vertices(figure, shape, pose)), figure.faces, columns, rows)
-    drawn = np.zeros(rows * columns, bool)
-    drawn[hits.pixel] = True
-    mask = problem.evidence.inside.ravel()
-    overlap = (drawn & mask).sum() / max((drawn | mask).sum(), 1)
     height, width = landmarks.mask.shape
-    camera = Camera(small.scale / factor, small.cx / factor, small.cy / factor, width, height)
-    return FittedBody(shape, pose, camera, float(overlap), float(problem.error(x) / factor))
-
-
-def body_inside(body: FittedBody, mask: np.ndarray) -> float:
-    """Share of the drawn body's pixels that lie in the mask (H, W) 0..1 of the same picture."""
-    figure, camera = load_figure(), body.camera
-    points = camera.with_depth(pose_vertices(figure, body.shape, body.pose))
-    hits = raster(points, figure.faces, camera.width, camera.height)
-    return float((mask.ravel()[hits.pixel] > 0.5).mean()) if len(hits.pixel) else 0.0
+    camera = Camera(float(np.exp(x[0])) / factor, float(x[1]) / factor, float(x[2]) / factor, width, height)
+    pose = Pose(rotations, problem.evidence.yaw, np.zeros(3))
+    return FittedBody(shape, pose, camera, problem.overlap(x), float(problem.error(x) / factor))

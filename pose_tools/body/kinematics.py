@@ -15,6 +15,11 @@ from pose_tools.body.figure import rotation_matrices, rotation_vectors
 FORWARD = np.array([0.0, -1.0, 0.0])
 
 
+def wrap(angle: float) -> float:
+    """The same angle in radians from -pi to below pi."""
+    return float(np.mod(angle + np.pi, 2 * np.pi) - np.pi)
+
+
 def about(axis: int, angle: np.ndarray | float) -> np.ndarray:
     """Rotations (..., 3, 3) by angle (...) radians about x (0), y (1) or z (2)."""
     vector = np.zeros((*np.shape(angle), 3))

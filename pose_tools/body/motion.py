@@ -31,7 +31,18 @@ from pose_tools.body.figure import (
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.following import plants, sole_turns, travelled
 from pose_tools.body.footing import SIDES, Stand, plant, root_path, sole_points
-from pose_tools.body.kinematics import FORWARD, about, chain, cover, heading, leg_reach, mix, smooth_step, solve_leg
+from pose_tools.body.kinematics import (
+    FORWARD,
+    about,
+    chain,
+    cover,
+    heading,
+    leg_reach,
+    mix,
+    smooth_step,
+    solve_leg,
+    wrap,
+)
 from pose_tools.body.raster import draw_iuv
 from pose_tools.errors import BadInput
 from pose_tools.files import load_arrays, save_arrays
@@ -231,7 +242,7 @@ def _on_body(motion: Motion, body: FittedBody, figure: Figure, shape: np.ndarray
     local, named = _blend(motion, moved, photo, away)
     yaw = motion.yaw - motion.yaw[0] + photo_yaw
     if motion.tracked:
-        yaw = motion.yaw + (1 - away) * _wrap(photo_yaw - motion.yaw[0])
+        yaw = motion.yaw + (1 - away) * wrap(photo_yaw - motion.yaw[0])
     elif motion.steps:
         yaw = yaw - away * (photo_yaw - motion.yaw[0])
 
@@ -328,7 +339,7 @@ def _sole_turns(motion: Motion, foot: int, rotation: np.ndarray, photo: np.ndarr
     own_turn = float(heading(photo))
     own_tilt = yaw_matrix(-own_turn) @ photo
     left = _stepped(motion, foot)
-    out = _wrap(own_turn - photo_yaw)
+    out = wrap(own_turn - photo_yaw)
     natural = np.clip(out, -TURN_OUT, TURN_OUT)
     away = left * (photo_yaw - motion.yaw[0] + out - natural)
     pointing = np.arcsin(np.clip(-(own_tilt @ FORWARD)[2], -1, 1))
@@ -350,10 +361,6 @@ def _stepped(motion: Motion, foot: int) -> np.ndarray:
         last_lift = lifts[lifts < lands[-1]][-1] if lifts[0] < lands[-1] else 0
         left = left * smooth_step((lands[-1] - times) / max(lands[-1] - last_lift, 1))
     return left
-
-
-def _wrap(angle: float) -> float:
-    return float(np.mod(angle + np.pi, 2 * np.pi) - np.pi)
 
 
 def _plants(motion, body, joints, soles, points, photo_rotation, photo_joints, feet, path, room, away):

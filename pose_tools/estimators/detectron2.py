@@ -16,11 +16,11 @@ import torch
 
 from pose_tools.estimators.densepose.config import CONFIGS, DensePoseConfig
 from pose_tools.estimators.densepose.download import Report
-from pose_tools.estimators.densepose.estimator import people_found, worth_telling
+from pose_tools.estimators.densepose.estimator import batch_on, people_found, worth_telling
 from pose_tools.estimators.densepose.heads import Charts
 from pose_tools.estimators.densepose.model import bgr_input, input_size
 from pose_tools.estimators.densepose.weights import official_weights
-from pose_tools.estimators.found import Estimator, Found, Unavailable
+from pose_tools.estimators.found import Estimator, Found, Unavailable, batches
 
 
 def load_detectron2(device: str = "cpu", cache: Path | None = None, report: Report | None = None) -> Estimator:
@@ -55,14 +55,13 @@ class Detectron2:
 
     @property
     def batch(self) -> int:
-        return 1 if self.device.type == "cpu" else 8
+        return batch_on(self.device)
 
     @torch.inference_mode()
     def find(self, frames: Sequence[np.ndarray]) -> list[list[Found]]:
         """RGB frames uint8 (H, W, 3) -> for each frame its people, the largest first."""
         found = []
-        for start in range(0, len(frames), self.batch):
-            part = frames[start : start + self.batch]
+        for part in batches(frames, self.batch):
             inputs = [
                 {"image": bgr_input(frame, input_size(self.config, *frame.shape[:2])).float()}
                 | dict(zip(("height", "width"), frame.shape[:2], strict=True))

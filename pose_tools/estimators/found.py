@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +27,13 @@ class Found:
     iuv: np.ndarray
     confidence: float
     box: np.ndarray
+
+
+def batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    """Frames in lists of `size`, the last one maybe shorter."""
+    frames = iter(frames)
+    while batch := list(islice(frames, size)):
+        yield batch
 
 
 class Estimator(Protocol):

@@ -3,8 +3,9 @@ import numpy as np
 
 from pose_tools.body.camera import Camera
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points
-from pose_tools.body.figure import BONES, Pose, load_figure
-from pose_tools.body.raster import draw_iuv
+from pose_tools.body.figure import BONES, Pose, load_figure, pose_vertices
+from pose_tools.body.fit import FittedBody
+from pose_tools.body.raster import draw_iuv, raster
 from pose_tools.landmarks import Landmarks
 
 FIGURE = load_figure()
@@ -33,3 +34,11 @@ def perfect_landmarks(shape: np.ndarray, pose: Pose, camera: Camera) -> Landmark
     visibility[FIGURE.anchor_index] = 0.95
     mask = (draw_iuv(FIGURE, shape, pose, camera)[..., 0] > 0).astype(np.float32)
     return Landmarks(pixels, visibility, world, mask)
+
+
+def body_inside(body: FittedBody, mask: np.ndarray) -> float:
+    """Share of the drawn body's pixels that lie in the mask (H, W) 0..1 of the same picture."""
+    camera = body.camera
+    points = camera.with_depth(pose_vertices(FIGURE, body.shape, body.pose))
+    hits = raster(points, FIGURE.faces, camera.width, camera.height)
+    return float((mask.ravel()[hits.pixel] > 0.5).mean()) if len(hits.pixel) else 0.0

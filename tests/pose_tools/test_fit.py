@@ -12,9 +12,9 @@ from pose_tools.body.camera import Camera
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points, skinned_points
 from pose_tools.body.evidence import Evidence
 from pose_tools.body.figure import Pose, joint_positions, rotation_matrices
-from pose_tools.body.fit import FittedBody, body_inside, facing, fit_body, fit_joints, fit_picture
+from pose_tools.body.fit import FittedBody, facing, fit_body, fit_joints, fit_picture
 from pose_tools.body.raster import draw_iuv
-from tests.pose_tools.bodies import FIGURE, ROW, perfect_landmarks, posed
+from tests.pose_tools.bodies import FIGURE, ROW, body_inside, perfect_landmarks, posed
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "assets" / "examples").glob("*.jpg"))[:3]
 CAMERA = Camera(150.0, 128.0, 138.0, 256, 320)

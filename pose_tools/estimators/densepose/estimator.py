@@ -18,7 +18,7 @@ from pose_tools.estimators.densepose.download import Report
 from pose_tools.estimators.densepose.heads import Charts
 from pose_tools.estimators.densepose.model import DensePoseRCNN, bgr_input, input_size, with_weights
 from pose_tools.estimators.densepose.weights import official_weights, read_weights
-from pose_tools.estimators.found import Estimator, Found
+from pose_tools.estimators.found import Estimator, Found, batches
 
 SURE = 0.5  # confidence from which on a person is told of
 MOST = 10  # people in a frame; bounds memory in a crowd
@@ -55,15 +55,12 @@ class DensePose:
 
     @property
     def batch(self) -> int:
-        return 1 if self.device.type == "cpu" else 8
+        return batch_on(self.device)
 
     @torch.inference_mode()
     def find(self, frames: Sequence[np.ndarray]) -> list[list[Found]]:
         """RGB frames uint8 (H, W, 3) -> for each frame its people, the largest first."""
-        found = []
-        for start in range(0, len(frames), self.batch):
-            found += self._find(frames[start : start + self.batch])
-        return found
+        return [people for part in batches(frames, self.batch) for people in self._find(part)]
 
     def _find(self, frames: Sequence[np.ndarray]) -> list[list[Found]]:
         model = self.model
@@ -81,6 +78,11 @@ class DensePose:
             charts = model.roi_heads.charts(model.roi_heads.decoder(own), boxes[sure])
             found.append(people_found(boxes[sure], scores[sure], charts, size, frame.shape[:2]))
         return found
+
+
+def batch_on(device: torch.device) -> int:
+    """Frames that are worth handing to a device at once."""
+    return 1 if device.type == "cpu" else 8
 
 
 def worth_telling(boxes: Tensor, scores: Tensor) -> Tensor:
