@@ -44,8 +44,11 @@ class Cache:
     subject: Tensor
 
 
-def new_pipeline(vae: AutoencoderKL, height: int, width: int) -> DreamPosePipeline:
-    """A `mini` model with an untrained UNet, adapter and vision encoder around a trained autoencoder."""
+def new_pipeline(vae: AutoencoderKL, height: int, width: int, carried: bool = True) -> DreamPosePipeline:
+    """A `mini` model with an untrained UNet, adapter and vision encoder around a trained autoencoder.
+
+    carried: whether the UNet reads carried pictures, which the paper's does not.
+    """
     torch.manual_seed(0)
     vision = CLIPVisionConfig(
         hidden_size=TOKEN_WIDTH,
@@ -60,7 +63,7 @@ def new_pipeline(vae: AutoencoderKL, height: int, width: int) -> DreamPosePipeli
     unet = build_unet(
         UNET_WIDTHS,
         TOKEN_WIDTH,
-        carried=True,
+        carried=carried,
         layers_per_block=1,
         sample_size=(height // LATENT_STRIDE, width // LATENT_STRIDE),
         attention_head_dim=4,

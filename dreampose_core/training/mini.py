@@ -2,20 +2,23 @@
 
 python -m dreampose_core train-mini --people DIR --photographs DIR --out DIR [--until STAGE]
 python -m dreampose_core train-mini --people DIR --begin-with MODEL --out DIR     # trains only its refiner further
+
+With --paper the model is the paper's: the photo comes in by its tokens alone, nothing is carried, and there is no
+refiner. Begun with a finished model it takes its networks over, and trains the rest of them at the final size.
 """
 
 import argparse
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from dreampose_core.modeling import ImageAdapter
+from dreampose_core.modeling import ImageAdapter, unet_channels
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.refiner import Refiner
 from dreampose_core.training import autoencoder, diffusion, loop, refiner
@@ -35,9 +38,11 @@ class Recipe:
     refiner: int = 2300
     refiner_rows: int = 700
     sample_steps: int = 4
+    paper: bool = False
 
 
 STAGES = ("autoencoder", "prepare", "small", "full", "refiner", "assemble")
+BEYOND_PAPER = ("refiner",)
 
 
 def train_mini(photographs: Path, people: Path, folder: Path, recipe: Recipe, until: str = STAGES[-1]) -> None:
@@ -51,38 +56,56 @@ def train_mini(photographs: Path, people: Path, folder: Path, recipe: Recipe, un
             batch=6,
         ),
         "prepare": lambda: prepare(people, folder / "prepared"),
-        "small": lambda: _train_diffusion(folder, "small", None, recipe.small, rate=6e-4, batch=16, shrink=2),
-        "full": lambda: _train_diffusion(folder, "full", "small", recipe.full, rate=4e-4, batch=8, shrink=1),
+        "small": lambda: _train_diffusion(folder, recipe, "small", None, recipe.small, rate=6e-4, batch=16, shrink=2),
+        "full": lambda: _train_diffusion(folder, recipe, "full", "small", recipe.full, rate=4e-4, batch=8, shrink=1),
         "refiner": lambda: _train_refiner(folder, recipe),
-        "assemble": lambda: assemble(folder),
+        "assemble": lambda: assemble(folder, with_refiner=not recipe.paper),
     }
     for stage in STAGES[: STAGES.index(until) + 1]:
         done = folder / f"{stage}.done"
-        if not done.exists():
+        if not done.exists() and not (recipe.paper and stage in BEYOND_PAPER):
             print(f"{stage} …", file=sys.stderr, flush=True)
             runs[stage]()
             done.touch()
 
 
-def begin_with(model: Path, folder: Path) -> None:
-    """Lay the networks of a finished model out as a run whose refiner is still to be trained, from its weights on."""
-    if (folder / "full.done").exists():
+def begin_with(model: Path, folder: Path, paper: bool = False) -> None:
+    """Lay the networks of a finished model out as a run whose refiner is still to be trained, from its weights on.
+
+    paper: as a run whose diffusion model is still to be trained at the final size, without carried pictures.
+    """
+    if (folder / "small.done").exists():
         return
-    places = {"vae": "autoencoder/vae", "refiner": "before/refiner"}
-    places |= {part: f"full/model/{part}" for part in ("unet", "adapter", "image_encoder")}
+    stage = "small" if paper else "full"
+    places = {"vae": "autoencoder/vae"} | ({} if paper else {"refiner": "before/refiner"})
+    parts = ("adapter", "image_encoder") if paper else ("unet", "adapter", "image_encoder")
+    places |= {part: f"{stage}/model/{part}" for part in parts}
     for part, place in places.items():
         shutil.copytree(model / part, folder / place, dirs_exist_ok=True)
-    for stage in ("autoencoder", "small", "full"):
-        (folder / f"{stage}.done").touch()
+    if paper:
+        unet = UNet2DConditionModel.from_pretrained(model / "unet")
+        without_carried(unet).save_pretrained(folder / stage / "model" / "unet")
+    for done in STAGES[: STAGES.index(stage) + 1]:
+        if done != "prepare":
+            (folder / f"{done}.done").touch()
 
 
-def _load(folder: Path, diffusion_stage: str | None) -> DreamPosePipeline:
+def without_carried(unet: UNet2DConditionModel) -> UNet2DConditionModel:
+    """A copy that does not read the carried channels, which are the last of its first convolution."""
+    plain = UNet2DConditionModel.from_config(unet.config, in_channels=unet_channels(carried=False))
+    weights = unet.state_dict()
+    weights["conv_in.weight"] = weights["conv_in.weight"][:, : plain.config.in_channels]
+    plain.load_state_dict(weights)
+    return plain
+
+
+def _load(folder: Path, diffusion_stage: str | None, paper: bool = False) -> DreamPosePipeline:
     """The pipeline with what has been trained so far."""
     vae = AutoencoderKL.from_pretrained(folder / "autoencoder" / "vae")
     data = next(iter(sorted((folder / "prepared").glob("*.npz"))))
     with np.load(data) as first:
         height, width = first["frames"].shape[1:3]
-    pipeline = diffusion.new_pipeline(vae, height, width)
+    pipeline = diffusion.new_pipeline(vae, height, width, carried=not paper)
     if diffusion_stage is not None:
         saved = folder / diffusion_stage / "model"
         pipeline = pipeline.with_parts(
@@ -104,8 +127,10 @@ def _cache(folder: Path, pipeline: DreamPosePipeline, shrink: int) -> diffusion.
     return diffusion.Cache(**torch.load(path, weights_only=True))
 
 
-def _train_diffusion(folder: Path, stage: str, start: str | None, steps: int, rate: float, batch: int, shrink: int):
-    pipeline = _load(folder, start)
+def _train_diffusion(
+    folder: Path, recipe: Recipe, stage: str, start: str | None, steps: int, rate: float, batch: int, shrink: int
+) -> None:
+    pipeline = _load(folder, start, recipe.paper)
     schedule = loop.Schedule(steps, rate, save_every=100)
     diffusion.train_diffusion(pipeline, _cache(folder, pipeline, shrink), folder / stage, schedule, batch)
     pipeline.save_pretrained(folder / stage / "model")
@@ -127,7 +152,7 @@ def _train_refiner(folder: Path, recipe: Recipe) -> None:
 
 def assemble(folder: Path, with_refiner: bool = True) -> None:
     """Write folder/mini, what is shipped: half-precision safetensors in shards under 10 MB."""
-    pipeline = _load(folder, "full")
+    pipeline = _load(folder, "full", paper=not with_refiner)
     if with_refiner:
         pipeline = pipeline.with_parts(refiner=Refiner.from_pretrained(folder / "refiner" / "refiner"))
     shutil.rmtree(folder / "mini", ignore_errors=True)
@@ -145,15 +170,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begin.add_argument(
         "--begin-with", type=Path, metavar="MODEL", help="a finished model, whose refiner is trained further"
     )
+    parser.add_argument("--paper", action="store_true", help="the paper's model: nothing carried, no refiner")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; an interrupted run goes on there")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage to run")
-    for name, value in Recipe().__dict__.items():
+    for name, value in _numbers().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
 
 
+def _numbers() -> dict[str, int]:
+    return {name: value for name, value in asdict(Recipe()).items() if name != "paper"}
+
+
 def run(args: argparse.Namespace) -> int:
-    recipe = Recipe(**{name: getattr(args, name) for name in Recipe().__dict__})
+    recipe = Recipe(**{name: getattr(args, name) for name in asdict(Recipe())})
     if args.begin_with:
-        begin_with(args.begin_with, args.out)
+        begin_with(args.begin_with, args.out, args.paper)
     train_mini(args.photographs, args.people, args.out, recipe, args.until)
     return 0

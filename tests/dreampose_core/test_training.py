@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from dreampose_core.checkpoints import load_model
 from dreampose_core.modeling import build_autoencoder, picture_tensor
 from dreampose_core.profiles import find_profile
 from dreampose_core.refiner import Refiner, charts_tensor
@@ -136,6 +137,20 @@ def test_a_finished_model_becomes_a_run_whose_refiner_is_still_to_train(tmp_path
     assert not (tmp_path / "refiner.done").exists() and not (tmp_path / "prepare.done").exists()
     for part, place in (("vae", "autoencoder/vae"), ("unet", "full/model/unet"), ("refiner", "before/refiner")):
         assert {file.name for file in (model / part).iterdir()} == {file.name for file in (tmp_path / place).iterdir()}
+
+
+def test_a_finished_model_becomes_a_run_of_the_papers_model(tmp_path, data, monkeypatch):
+    model = load_model(find_profile("mini").folder)
+    mini.begin_with(find_profile("mini").folder, tmp_path, paper=True)
+    (tmp_path / "prepare.done").touch()
+    monkeypatch.setattr(mini, "load_prepared", lambda folder: data)
+    (tmp_path / "prepared").mkdir()
+    np.savez(tmp_path / "prepared" / "subject_0.npz", frames=data.frames)
+    mini.train_mini(tmp_path, tmp_path, tmp_path, mini.Recipe(full=1, paper=True))
+    made = load_model(tmp_path / "mini")
+    assert not made.carried and made.refiner is None and made.unet.config.in_channels == 14
+    kept = made.unet.conv_in.weight
+    assert torch.allclose(kept, model.unet.conv_in.weight[:, :14], atol=1e-3)  # one small step away
 
 
 def test_diffusion_step_and_sampling_on_half_size(data, tmp_path):
