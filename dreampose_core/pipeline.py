@@ -17,19 +17,18 @@ batches that fit the memory, conditions of no weight are not computed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPVisionModel
 
-from dreampose_core.encoding import byte_tensor, clip_pixels, fast_math, visibility_plane
+from dreampose_core.conditions import ConditionPipeline, PhotoCode
+from dreampose_core.encoding import fast_math
 from dreampose_core.guidance import FULL, NONE, PHOTO, Guidance, combine
 from dreampose_core.memory import frames_at_once, need, pictures_at_once
 from dreampose_core.modeling import (
@@ -37,9 +36,7 @@ from dreampose_core.modeling import (
     LATENT_CHANNELS,
     LATENT_STRIDE,
     ImageAdapter,
-    chart_planes,
     picture_tensor,
-    stack_poses,
     tensor_picture,
     unet_channels,
 )
@@ -54,20 +51,7 @@ if TYPE_CHECKING:  # the pipeline reads a carried picture, it needs nothing that
 STARTS = ("photo", "noise", "carried")
 
 
-@dataclass(frozen=True)
-class PhotoCode:
-    """A photo as the encoders see it; the adapter makes context tokens of it.
-
-    clip: (B, tokens, width) hidden state of the vision encoder; latents: (B, 4, h, w) of the picture in -1…1,
-    scaled; adapter_latents: what the adapter reads, the same or of the raw 0…255 values.
-    """
-
-    clip: Tensor
-    latents: Tensor
-    adapter_latents: Tensor
-
-
-class DreamPosePipeline(DiffusionPipeline):
+class DreamPosePipeline(ConditionPipeline):
     """From a photo and poses to frames.
 
     Args:
@@ -101,7 +85,6 @@ class DreamPosePipeline(DiffusionPipeline):
         shared_noise: bool = True,
     ):
         super().__init__()
-        self._card: torch.device | None = None
         if unet.config.in_channels not in (unet_channels(False), unet_channels(True)):
             raise ValueError(
                 f"The UNet reads {unet.config.in_channels} channels, DreamPose's 14, or 19 with carried."
@@ -141,86 +124,10 @@ class DreamPosePipeline(DiffusionPipeline):
         made._card = self._card
         return made
 
-    # where and how it runs
-
     def batch_for(self, height: int, width: int, guidance: Guidance) -> int:
         """How many frames of this size go through the UNet together. BadInput where the memory has no room for one."""
         needed = need(self.unet, self.vae, height, width, guidance.most_conditions)
         return frames_at_once(needed, self._execution_device, self._card is not None)
-
-    def offload(self, device: torch.device | str) -> DreamPosePipeline:
-        """For small cards: every part waits in the machine's memory, and is on the device only while it works.
-
-        The device then needs room for the largest part alone. A batch costs two moves of the UNet and of the VAE.
-        """
-        self._card = torch.device(device)
-        return self.to("cpu")
-
-    def compile(self, **options: Any) -> DreamPosePipeline:
-        """Compile the UNet and the VAE's decoder (options: as torch.compile's); the first frames then take a minute
-        longer, and so does every other size of a batch."""
-        self.unet.compile(**options)
-        self.vae.decoder.compile(**options)
-        return self
-
-    @property
-    def _execution_device(self) -> torch.device:
-        return self._card or super()._execution_device
-
-    @contextmanager
-    def _at_work(self, part: str) -> Iterator[None]:
-        """The part is on the device meanwhile."""
-        if self._card is None:
-            yield
-            return
-        module = getattr(self, part)
-        module.to(self._card)
-        try:
-            yield
-        finally:
-            module.to("cpu")
-
-    # encoders
-
-    @torch.no_grad()
-    def encode_photo(self, photos: np.ndarray) -> PhotoCode:
-        """uint8 (H, W, 3) or (B, H, W, 3) -> what both encoders make of it; done once a subject.
-
-        H and W are multiples of 8. The VAE's posterior is taken at its mode.
-        """
-        photos = photos if photos.ndim == 4 else photos[None]
-        latents = self.encode_pictures(photos)
-        raw = self._vae_latents(byte_tensor(photos)) if self.config.raw_photo else latents
-        return PhotoCode(self._clip_tokens(photos), latents, raw)
-
-    @torch.no_grad()
-    def encode_pictures(self, pictures: np.ndarray) -> Tensor:
-        """uint8 (B, H, W, 3) -> scaled latents (B, 4, H/8, W/8) of the pictures in -1…1."""
-        return self._vae_latents(picture_tensor(pictures))
-
-    def no_photo(self, height: int, width: int) -> PhotoCode:
-        """The code of no photo at all: a black picture (beside raw values with the authors' slip, its sides
-        exchanged)."""
-        size = (width, height) if self.config.raw_photo else (height, width)
-        return self.encode_photo(np.zeros((*size, 3), np.uint8))
-
-    @torch.no_grad()
-    def encode_carried(self, carried: Sequence[Carried]) -> Tensor:
-        """Carried pictures -> (B, 5, h, w): their latents, and how much of each cell the photo saw (0…1)."""
-        latents = self.encode_pictures(np.stack([one.picture for one in carried]))
-        seen = torch.from_numpy(np.stack([one.visibility for one in carried])).to(latents)
-        return torch.cat([latents, visibility_plane(seen[:, None])], dim=1)
-
-    def pose_channels(self, poses: PoseSequence) -> Tensor:
-        """Poses of T frames -> (T, 10, h, w): U and V of the five poses around every frame, in -1…1."""
-        size = (poses.height // LATENT_STRIDE, poses.width // LATENT_STRIDE)
-        frames = [list(poses.five_around(i)) for i in range(len(poses))]
-        return stack_poses(chart_planes(poses.iuv, size), frames)
-
-    def context(self, code: PhotoCode) -> Tensor:
-        """The UNet's context tokens (B, tokens, width) of a photo; keeps gradients."""
-        with self._at_work("adapter"):
-            return self.adapter(code.clip.to(self.adapter.dtype), code.adapter_latents.to(self.adapter.dtype))
 
     def predict(
         self, latents: Tensor, timesteps: Tensor, context: Tensor, poses: Tensor, carried: Tensor | None
@@ -430,18 +337,6 @@ class DreamPosePipeline(DiffusionPipeline):
         return clip if output_type == "np" else [Image.fromarray(frame) for frame in clip]
 
     # inside
-
-    def _vae_latents(self, pictures: Tensor) -> Tensor:
-        with self._at_work("vae"):
-            posterior = self.vae.encode(pictures.to(self._execution_device, self.vae.dtype)).latent_dist
-        return posterior.mode().float() * self.vae.config.scaling_factor
-
-    def _clip_tokens(self, photos: np.ndarray) -> Tensor:
-        size = self.image_encoder.config.image_size
-        pixels = torch.stack([clip_pixels(photo, size, self.config.whole_photo) for photo in photos])
-        pixels = pixels.to(self._execution_device, self.image_encoder.dtype)
-        with self._at_work("image_encoder"):
-            return self.image_encoder(pixels).last_hidden_state
 
     def _decoded_at_once(self, latents: Tensor) -> int:
         height, width = (side * LATENT_STRIDE for side in latents.shape[-2:])

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from dreampose_core.encoding import clip_pixels, fast_math
 from dreampose_core.guidance import FULL, NONE, PHOTO, Guidance, combine, guidance_weights
-from dreampose_core.pipeline import DreamPosePipeline, clip_pixels, drop_conditions, fast_math
+from dreampose_core.pipeline import DreamPosePipeline, drop_conditions
 from dreampose_core.progress import Cancelled
 from dreampose_core.schedulers import SCHEDULERS
 from pose_tools.errors import BadInput
