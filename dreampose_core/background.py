@@ -1,0 +1,147 @@
+"""Another background behind the person of a finished frame: a plain colour or a picture, and a shadow at the feet.
+
+A film shows the photo's completed background where nobody is. So the person is what differs from it, near the place
+where the carried photo says that somebody is: each frame gets a matte of its own, since what the model draws (hair,
+hems) is not what was carried. Radii in pixels are meant for a picture of 320 rows and grow with its height.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dreampose_core.carry.fill import bleed, shrink, signed_distance, smooth_fill
+from pose_tools.errors import BadInput
+
+KEEP, PLAIN, PICTURE = "keep", "plain", "picture"
+BACKGROUNDS = (KEEP, PLAIN, PICTURE)
+COLOUR = "#f2f2f2"  # of a plain background that nobody chose a colour for
+DESIGN_ROWS = 320
+REACH = 4.0  # pixels by which the film's outline may lie beyond the carried one
+DEPTH = 3.0  # pixels by which it may lie within
+TELLING = 40.0  # levels between person and background from which on the colours tell the two apart
+STRAY = 30.0  # levels off the line between the two colours at which a pixel is no mixture of them
+HALO = 0.12  # coverage below which a pixel is taken for bare: models draw a faint dark rim around a person
+SOLID = 0.88  # coverage above which it is taken for full
+SHADOW = 0.45  # how much darker the ground is right under a sole
+FOOT = 0.05  # of the person's height, in which the ground still feels a sole
+
+
+@dataclass(frozen=True, eq=False)
+class Matte:
+    """alpha (H,W) f32 0..1: how much of each pixel is the person; colours (H,W,3) f32 0..255: the person's own,
+    without what shone through, continued beyond the outline."""
+
+    alpha: np.ndarray
+    colours: np.ndarray
+
+
+def parse_colour(text: str) -> np.ndarray:
+    """#rgb or #rrggbb as uint8 (3,) RGB. Raises BadInput for anything else."""
+    digits = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", text.strip()) if isinstance(text, str) else None
+    if digits is None:
+        raise BadInput("The background's colour must be written like #f2f2f2.")
+    value = digits[1] if len(digits[1]) == 6 else "".join(2 * digit for digit in digits[1])
+    return np.frombuffer(bytes.fromhex(value), np.uint8)
+
+
+def plain(colour: str, width: int, height: int) -> np.ndarray:
+    """uint8 (height, width, 3) of one colour. Raises BadInput where it is none."""
+    return np.broadcast_to(parse_colour(colour), (height, width, 3)).copy()
+
+
+def cover(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture uint8 (H, W, 3) made to fill width x height pixels, cut equally at both ends of the longer side."""
+    high, wide = picture.shape[:2]
+    scale = max(width / wide, height / high)
+    w, h = min(wide, width / scale), min(high, height / scale)
+    x, y = round((wide - w) / 2), round((high - h) / 2)
+    part = np.ascontiguousarray(picture[y : y + max(1, round(h)), x : x + max(1, round(w))])
+    return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def replace_background(frame: np.ndarray, alpha: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """The frame's person before another background, with a soft shadow where the feet touch the ground.
+
+    frame: uint8 (H, W, 3); alpha: f32 (h, w), the carried person's coverage 0..1; old: uint8 (h, w, 3), what the frame
+    shows where nobody is; new: uint8 of any size. Those of another size are brought to the frame's.
+    """
+    height, width = frame.shape[:2]
+    person = matte(frame, alpha, old)
+    ground = cover(new, width, height).astype(np.float32) * contact_shadow(person.alpha)[..., None]
+    share = person.alpha[..., None]
+    return np.clip(share * person.colours + (1 - share) * ground + 0.5, 0, 255).astype(np.uint8)
+
+
+def matte(frame: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> Matte:
+    """The person of a frame uint8 (H, W, 3); alpha, background: as replace_background takes them.
+
+    In a band about the carried outline, coverage is the pixel's place on the line from the background's colour to the
+    person's (I = aF + (1-a)B); where the two are alike the carried coverage stands.
+    """
+    height, width = frame.shape[:2]
+    unit = height / DESIGN_ROWS
+    image = frame.astype(np.float32)
+    guess = np.clip(_sized(alpha, width, height), 0, 1)
+    outline = signed_distance(guess > 0.5)  # negative inside
+    back = _as_filmed(image, _sized(background, width, height).astype(np.float32), outline > (REACH + 2) * unit)
+
+    core = outline < -1.5 * unit
+    front = cv2.GaussianBlur(bleed(image, core), (0, 0), unit)
+    line = front - back
+    length = (line**2).sum(-1)
+    place = ((image - back) * line).sum(-1) / (length + 1e-3)
+    off = ((image - back - place[..., None] * line) ** 2).sum(-1)
+    # a colour that is neither may still be the person's: hair before a dress, a shoe beside a leg
+    other = np.sqrt(((image - back) ** 2).sum(-1)) / TELLING - 0.5
+    place = np.maximum(np.clip(place, 0, 1), np.clip(other, 0, 1) * (off > STRAY**2))
+    trust = length / (length + TELLING**2)
+    found = trust * place + (1 - trust) * guess
+    deep = np.clip((-outline / unit - (DEPTH - 1.5)) / 1.5, 0, 1)
+    coverage = np.maximum(np.minimum(found, np.clip(1 - (outline / unit - (REACH - 2)) / 2, 0, 1)), deep)
+    coverage = np.clip((coverage - HALO) / (SOLID - HALO), 0, 1)
+    pure = np.maximum(found, np.clip(deep * 2 - 1, 0, 1))
+    return Matte(coverage, _own_colours(image, coverage, pure, back))
+
+
+def contact_shadow(alpha: np.ndarray) -> np.ndarray:
+    """(H,W) f32: what the ground's light is multiplied with, for a person of coverage (H,W) who stands on it."""
+    rows = np.flatnonzero((alpha > 0.5).any(1))
+    if not len(rows):
+        return np.ones_like(alpha)
+    tall = rows[-1] + 1 - rows[0]
+    near = max(1.0, FOOT * tall)
+    below = np.arange(len(alpha))[:, None] - rows[-1]
+    soles = alpha * np.clip(1 + below / near, 0, 1)
+    narrow = cv2.GaussianBlur(soles, (0, 0), sigmaX=0.25 * near, sigmaY=0.12 * near)
+    wide = cv2.GaussianBlur(soles, (0, 0), sigmaX=1.2 * near, sigmaY=0.35 * near)
+    dark = np.clip(0.8 * narrow + 0.9 * wide, 0, 1)
+    return (1 - SHADOW * dark).astype(np.float32)
+
+
+def _sized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    if picture.shape[:2] == (height, width):
+        return picture
+    shrinks = picture.shape[0] > height
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _as_filmed(image: np.ndarray, background: np.ndarray, bare: np.ndarray) -> np.ndarray:
+    """The background as this frame shows it: a model's tones drift a little. bare: (H,W) bool, surely nobody."""
+    if not bare.any():
+        return background
+    return background + smooth_fill(cv2.blur(image - background, (5, 5)), bare, 12)
+
+
+def _own_colours(image: np.ndarray, alpha: np.ndarray, pure: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """The person's colours: what remains of a mixed pixel without the background, the less of its own the more of the
+    background it had. pure: (H,W) f32, the person's share of each pixel's colour as it was seen."""
+    share = pure[..., None]
+    full = shrink(pure > 0.95, 1) & (alpha > 0.5)
+    full = full if full.any() else alpha > 0.5
+    near = cv2.GaussianBlur(bleed(image, full), (0, 0), 0.8)
+    unmixed = np.clip((image - (1 - share) * back) / np.maximum(share, 0.1), 0, 255)
+    return np.where(share > 0.99, image, near + share**2 * (unmixed - near))
