@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from dreampose_core.carry.fill import bleed, shrink, signed_distance, smooth_fill
+from dreampose_core.carry.fill import bleed, grow, shrink, signed_distance, smooth_fill
+from dreampose_core.photo import open_photo
 from pose_tools.errors import BadInput
+from pose_tools.landmarks import find_landmarks
 
 KEEP, PLAIN, PICTURE = "keep", "plain", "picture"
 BACKGROUNDS = (KEEP, PLAIN, PICTURE)
@@ -53,6 +56,21 @@ def plain(colour: str, width: int, height: int) -> np.ndarray:
     return np.broadcast_to(parse_colour(colour), (height, width, 3)).copy()
 
 
+def choose(kind: str, colour: str, file: Path | None, width: int, height: int) -> np.ndarray | None:
+    """The new background at width x height, uint8 (height, width, 3), None where the old one is kept.
+
+    kind: one of BACKGROUNDS; colour: of a plain one; file: of a picture. Raises BadInput where there is none or where
+    it cannot be read.
+    """
+    if kind == KEEP:
+        return None
+    if kind == PLAIN:
+        return plain(colour, width, height)
+    if file is None:
+        raise BadInput("Please choose a picture for the background.")
+    return cover(open_photo(file), width, height)
+
+
 def cover(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     """A picture uint8 (H, W, 3) made to fill width x height pixels, cut equally at both ends of the longer side."""
     high, wide = picture.shape[:2]
@@ -74,6 +92,15 @@ def replace_background(frame: np.ndarray, alpha: np.ndarray, old: np.ndarray, ne
     ground = cover(new, width, height).astype(np.float32) * contact_shadow(person.alpha)[..., None]
     share = person.alpha[..., None]
     return np.clip(share * person.colours + (1 - share) * ground + 0.5, 0, 255).astype(np.uint8)
+
+
+def standing(frame: np.ndarray, charts: np.ndarray) -> np.ndarray:
+    """Coverage (H,W) f32 of the person in a frame uint8 (H, W, 3) to which nothing was carried: the mask of who is
+    found there, or else the charts uint8 (H, W, 3) of the pose, a little grown."""
+    found = find_landmarks(frame)
+    if found is not None:
+        return found.mask
+    return cv2.GaussianBlur(grow(charts[..., 0] > 0, len(frame) / DESIGN_ROWS).astype(np.float32), (0, 0), 1)
 
 
 def matte(frame: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> Matte:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from dreampose_core.background import COLOUR, KEEP
 from dreampose_core.jobs import client
 from dreampose_core.jobs.inline import do_job, take_job
 from dreampose_core.library import LOCAL, Library, MotionEntry, new_visitor
@@ -57,7 +58,14 @@ class House:
         except BadInput:
             return self.library(new_visitor())
 
-    def begin(self, library: Library, settings: AnimateSettings, photo: str | None, subject: str | None) -> str:
+    def begin(
+        self,
+        library: Library,
+        settings: AnimateSettings,
+        photo: str | None,
+        subject: str | None,
+        backdrop: str | None = None,
+    ) -> str:
         """Put a film of a subject, or else of a photo, in line, and return the job's id. Raises BadInput."""
         if not subject and not photo:
             raise BadInput("Please choose a photo first.")
@@ -65,6 +73,7 @@ class House:
             given = {"subject": subject}
         else:
             given = {"photo": Path(photo), "title": _title(photo)}
+        given["backdrop"] = Path(backdrop) if backdrop else None
         job = client.submit_animate(library, settings, device=self.device, **given)
         self.see_to_worker()
         return job
@@ -132,6 +141,9 @@ class Service:
         scale: float = 1.0,
         shift_x: float = 0.0,
         shift_y: float = 0.0,
+        background: str = KEEP,
+        background_colour: str = COLOUR,
+        background_picture: str | None = None,
     ) -> dict:
         """Start a film of the person in a photo doing a motion; ask `status` until it is done.
 
@@ -151,6 +163,9 @@ class Service:
             scale: How many times larger the poses of a video are put on the photo; for poses without a body only.
             shift_x: By how many widths of the picture they are moved to the right.
             shift_y: By how many heights of the picture they are moved down.
+            background: What is behind the person: keep (the photo's own), plain (a colour), or picture.
+            background_colour: The colour of a plain background, as #rrggbb.
+            background_picture: The picture to put behind the person.
 
         Returns:
             The job's id, the visitor's id, the state and the progress.
@@ -172,8 +187,11 @@ class Service:
             finetune_steps=None if subject else finetune_steps,
             decoder_steps=None if subject else decoder_steps,
             profile=self.house.profile,
+            background=background or KEEP,
+            background_colour=background_colour or COLOUR,
         )
-        return self._tell(library, self.house.begin(library, settings, photo, subject or None))
+        begun = self.house.begin(library, settings, photo, subject or None, background_picture)
+        return self._tell(library, begun)
 
     def extract(
         self,

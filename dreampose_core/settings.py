@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
+from dreampose_core.background import BACKGROUNDS, COLOUR, KEEP, parse_colour
 from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.tuning import tuning_of
 from pose_tools.errors import BadInput
@@ -49,7 +50,8 @@ class AnimateSettings:
     shift_y: what a hand corrects of how poses without a body lie on the photo, the shifts in widths and heights of
     the picture. scheduler (see schedulers) and guidance_interval (the part of the sampling in which the guidance is
     on, 0…1): None takes the profile's own. tuning: the way of finetuning (see tuning.TUNINGS), None as with steps.
-    Raises BadInput outside of LIMITS.
+    background: what is behind the person, one of background.BACKGROUNDS; background_colour: of a plain one, #rrggbb; a
+    picture is handed over beside the settings. Raises BadInput outside of LIMITS.
     """
 
     motion: str
@@ -69,6 +71,8 @@ class AnimateSettings:
     scheduler: str | None = None
     guidance_interval: tuple[float, float] | None = None
     tuning: str | None = None
+    background: str = KEEP
+    background_colour: str = COLOUR
 
     def __post_init__(self) -> None:
         for name, (least, most) in LIMITS.items():
@@ -84,6 +88,9 @@ class AnimateSettings:
                 )
 
         tuning_of(self.profile, self.tuning)
+        if self.background not in BACKGROUNDS:
+            raise BadInput(f"The background must be one of {', '.join(BACKGROUNDS)}.")
+        parse_colour(self.background_colour)
         if self.scheduler is not None and self.scheduler not in SCHEDULERS:
             raise BadInput(f"There is no scheduler named {self.scheduler}; there are {', '.join(SCHEDULERS)}.")
         if self.guidance_interval is not None:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from dreampose_core.background import choose, replace_background, standing
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet
 from dreampose_core.checkpoints import FINISHED, fingerprint, load_model, load_tuned
 from dreampose_core.drive import clip_length, load_drive, make_poses
@@ -48,9 +49,9 @@ class Order:
 
     subject: id of a subject in the library, or of the new one that is made of `photo`; title: the new one's;
     clip: the new clip's id; poses: a file in place of the motion that the settings name; sound: to be laid under
-    the clip; folder: where unfinished work is kept; more: further photos of the same person, which the finetune of a
-    new subject learns from too; device: of torch; offload, compile: the way to render there, as
-    the pipeline's methods of these names say.
+    the clip; backdrop: the picture that the settings' background wants; folder: where unfinished work is kept; more:
+    further photos of the same person, which the finetune of a new subject learns from too; device: of torch; offload,
+    compile: the way to render there, as the pipeline's methods of these names say.
     """
 
     library: Library
@@ -61,6 +62,7 @@ class Order:
     photo: Path | None = None
     poses: Path | None = None
     sound: Path | None = None
+    backdrop: Path | None = None
     title: str = ""
     more: tuple[Path, ...] = ()
     device: str = "cpu"
@@ -103,6 +105,7 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     if (order.library.clip_folder(order.clip) / "clip.json").exists():
         return order.library.clip(order.clip)
     drive = load_drive(order.settings.motion, order.poses)
+    backdrop = _backdrop(order)
     order.folder.mkdir(parents=True, exist_ok=True)
     watch, units = Stopwatch(order.folder / "stages.json"), _units(order)
     report = watch.listen(report)
@@ -115,7 +118,9 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
         alignment = placed(drive, subject, settings.hand)
     poses, moves = make_poses(drive, subject, frames, settings.fps, alignment)
     settings = replace(settings, frames=len(poses))
-    frames = _render(order, settings, tuned, subject, poses, Moves(sheet, moves) if moves else None, report)
+    moved = Moves(sheet, moves) if moves else None
+    behind = None if backdrop is None else Behind(backdrop, sheet.background, poses, moved)
+    frames = _render(order, settings, tuned, subject, poses, moved, behind, report)
     made = _write(order, settings, subject, poses, frames, report)
     about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses)}
     write_json(made / "report.json", about | watch.summary())
@@ -150,6 +155,27 @@ class Moves:
 
     def __getitem__(self, index: int) -> Carried:
         return carry(self.sheet, self.poses[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Behind:
+    """Another background for the frames of a clip. new, old: uint8 pictures of what is to be behind the person, and of
+    what a frame shows there; moved: the carried pictures, None where the charts drive alone."""
+
+    new: np.ndarray
+    old: np.ndarray
+    poses: PoseSequence
+    moved: Moves | None
+
+    def put(self, index: int, frame: np.ndarray) -> np.ndarray:
+        person = standing(frame, self.poses.iuv[index]) if self.moved is None else self.moved[index].alpha
+        return replace_background(frame, person, self.old, self.new)
+
+
+def _backdrop(order: Order) -> np.ndarray | None:
+    """The background that is asked for, at twice the profile's size; None to keep the photo's. Raises BadInput."""
+    asked, profile = order.settings, order.profile
+    return choose(asked.background, asked.background_colour, order.backdrop, 2 * profile.width, 2 * profile.height)
 
 
 def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePipeline]:
@@ -279,6 +305,7 @@ def _render(
     subject: Subject,
     poses: PoseSequence,
     moves: Moves | None,
+    behind: Behind | None,
     report: Report,
 ) -> list[Path]:
     """Render every frame that is not on disk yet; returns the files of all.
@@ -316,7 +343,7 @@ def _render(
         ),
     )
     for index, frame in rendered:
-        write_picture(files[index], frame)
+        write_picture(files[index], frame if behind is None else behind.put(index, frame))
     return files
 
 

@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN
 from dreampose_core.commands.common import (
     add_subject_arguments,
     alone,
@@ -66,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("FROM", "TO"),
         help="the part of the sampling in which the guidance is on, 0 (begin) to 1 (end)",
     )
+    parser.add_argument(
+        "--background",
+        metavar="keep|#RRGGBB|FILE",
+        default=KEEP,
+        help="behind the person: the photo's own (default), a plain colour, or a picture",
+    )
     parser.add_argument("--offload", action="store_true", help="for small cards: only what is at work lies on the card")
     parser.add_argument("--compile", action="store_true", help="compile the networks: for many frames on a card")
     parser.add_argument("--report", type=Path, metavar="FILE", help="seconds, memory and settings as JSON")
@@ -84,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
     follow = file is not None and not file.is_dir() and file.suffix != ".npz"
     if file is not None and not file.exists():
         raise BadInput(f"There is no {'video' if follow else 'pose file'} named {file}.")
+    backdrop = None if options.background.startswith("#") or options.background == KEEP else Path(options.background)
     settings = AnimateSettings(
         motion=file.stem if file else options.motion,
         frames=FRAMES if options.frames is None else options.frames,
@@ -101,6 +109,8 @@ def run(options: argparse.Namespace) -> int:
         scheduler=options.scheduler,
         guidance_interval=options.guidance_interval,
         tuning=options.tuning,
+        background=PICTURE if backdrop else PLAIN if options.background != KEEP else KEEP,
+        background_colour=options.background if options.background.startswith("#") else COLOUR,
     )
     sound = None
     if follow:
@@ -108,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
         frames = options.frames or max(1, round(motion.seconds * options.fps))
         settings = replace(settings, frames=frames, extraction=motion.id)
         file, sound = motion.drive, motion.sound
-    order = make_order(options, settings, file, sound)
+    order = make_order(options, settings, file, sound, backdrop)
     order = replace(order, offload=options.offload, compile=options.compile)
     with alone(order.library, order.subject):
         clip = make_clip(order, progress_lines(expected(order)))

@@ -61,13 +61,21 @@ def check_source(options: argparse.Namespace) -> None:
 
 
 def make_order(
-    options: argparse.Namespace, settings: AnimateSettings, poses: Path | None = None, sound: Path | None = None
+    options: argparse.Namespace,
+    settings: AnimateSettings,
+    poses: Path | None = None,
+    sound: Path | None = None,
+    backdrop: Path | None = None,
 ) -> Order:
     """The order of a command line. The same command gives the same ids, and so goes on with unfinished work.
 
-    Raises BadInput unless there is either a photo or a subject.
+    Raises BadInput unless there is either a photo or a subject, and where the backdrop is no picture.
     """
     check_source(options)
+    behind = []
+    if backdrop is not None:
+        open_photo(backdrop)
+        behind = [hash_of(backdrop, [])]
     library = Library(options.library)
     if options.subject is None:
         tuning = [settings.profile, settings.finetune_steps, settings.decoder_steps, settings.seed]
@@ -75,7 +83,7 @@ def make_order(
         subject, title = hash_of(options.photo, tuning), options.title or options.photo.stem
     else:
         subject, title = library.subject(options.subject).id, ""
-    clip = hash_of(poses, [subject, settings.to_dict()])
+    clip = hash_of(poses, [subject, settings.to_dict(), *behind])
     return Order(
         library=library,
         settings=settings,
@@ -86,6 +94,7 @@ def make_order(
         more=tuple(options.more_photos),
         poses=poses,
         sound=sound,
+        backdrop=backdrop,
         title=title,
         device=device_of(options),
     )

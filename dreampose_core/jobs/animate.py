@@ -8,7 +8,7 @@ from dreampose_core.jobs.kinds import KINDS, Kind, Work
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.studio import Order, expected, make_clip
 
-PHOTO, POSES, SOUND = "photo", "poses.npz", "sound.m4a"  # names in the job's folder
+PHOTO, POSES, SOUND, BACKDROP = "photo", "poses.npz", "sound.m4a", "background"  # names in the job's folder
 
 
 def _order(work: Work) -> Order:
@@ -26,6 +26,7 @@ def _order(work: Work) -> Order:
         photo=handed_in(PHOTO),
         poses=handed_in(POSES),
         sound=handed_in(SOUND),
+        backdrop=handed_in(BACKDROP),
         title=values["title"],
         device=work.device,
     )

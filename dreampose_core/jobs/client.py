@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dreampose_core.background import PICTURE, choose
 from dreampose_core.drive import load_drive
 from dreampose_core.extraction import check_request
 from dreampose_core.jobs.events import ENDED, PREVIEW, Event, Job
@@ -67,15 +68,16 @@ def submit_animate(
     photo: Path | None = None,
     subject: str | None = None,
     poses: Path | None = None,
+    backdrop: Path | None = None,
     title: str = "",
     device: str = "cpu",
 ) -> str:
     """Queue one clip and return the job's id, which is the clip's id too.
 
     Either photo (a picture file, copied) or subject (an id of this library) is given. poses: a file of poses
-    or of a motion (.npz, copied) in place of the preset that settings.motion names. title: the new subject's.
-    Raises BadInput if the photo is no picture, the motion none, the subject is not there, or the disk is
-    full.
+    or of a motion (.npz, copied) in place of the preset that settings.motion names. backdrop: a picture file
+    (copied) for settings.background "picture". title: the new subject's. Raises BadInput if photo or backdrop
+    is no picture, the motion none, the subject is not there, or the disk is full.
     """
     files: dict[str, Path] = {}
     if photo is not None:
@@ -93,6 +95,9 @@ def submit_animate(
         load_drive(settings.motion, poses)
         if poses is not None:
             files["poses.npz"] = poses
+    if settings.background == PICTURE:
+        choose(PICTURE, "", backdrop, 64, 64)
+        files["background"] = backdrop
     values = {"settings": settings.to_dict(), "subject": subject, "title": title}
     return submit(library, "animate", values, files=files, device=device)
 
