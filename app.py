@@ -31,6 +31,7 @@ if "GRADIO_TEMP_DIR" not in os.environ:  # the default keeps people's photos, fo
 import gradio as gr  # noqa: E402
 from gradio.data_classes import FileData, ImageData  # noqa: E402
 
+from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN  # noqa: E402
 from dreampose_core.desk import GO_NEW, LIFETIME, SHARE, Desk  # noqa: E402
 from dreampose_core.jobs.inline import do_job, give_up, take_job  # noqa: E402
 from dreampose_core.motion_desk import LEAST_FRAMES, MOST_FRAMES, READ  # noqa: E402
@@ -49,6 +50,7 @@ GPU_SECONDS = 120  # asked of a ZeroGPU Space for one film
 SECRET = secrets.token_bytes(16)  # makes the addresses of published files unguessable
 TAKES = {"take_video": "Video", "take_beside": "Side by side", "take_gif": "GIF", "take_frames": "Frames"}
 NUMBERS = ("frames", "fps", "steps", "s1", "s2", "seed", "finetune_steps", "decoder_steps")  # as the fold has them
+BEHIND = ("background", "background_colour", "background_picture")  # what is behind the person, as the fold has it
 TITLE = '<div class="title"><i>{}</i><h2>{}</h2><span>{}</span></div>'
 MASTHEAD = (
     '<header class="masthead"><h1>DreamPose <em>Studio</em></h1>'
@@ -129,6 +131,23 @@ def advanced(profile: Profile) -> list[gr.Slider | gr.Number]:
     return [frames, fps, steps, s1, s2, seed, tune, decoder]
 
 
+def behind() -> list[gr.Radio | gr.ColorPicker | Photo]:
+    """The fold's choice of what is behind the person, in the order of Service.animate."""
+    words = [("Keep the photo's", KEEP), ("Plain", PLAIN), ("A picture", PICTURE)]
+    with gr.Row(elem_id="behind"):
+        kind = gr.Radio(words, value=KEEP, label="Background")
+        colour = gr.ColorPicker(COLOUR, label="Colour", visible=False)
+        picture = Photo(
+            elem_id="backdrop", sources=["upload"], type="filepath", format="png", buttons=[], visible=False,
+            height=150, label="Picture", placeholder="Drop a picture here, or click to choose one",
+        )  # fmt: skip
+    kind.change(
+        lambda kind: (gr.update(visible=kind == PLAIN), gr.update(visible=kind == PICTURE)),
+        kind, [colour, picture], api_visibility="private", queue=False, show_progress="hidden",
+    )  # fmt: skip
+    return [kind, colour, picture]
+
+
 def build(house: House) -> gr.Blocks:
     """The page of a house. No event takes more than a moment, but for the one that borrows a GPU."""
     examples = sorted((ASSETS / "examples").glob("*.jpg"))
@@ -192,6 +211,7 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, list, gr.HTML]:
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
                 values = advanced(find_profile(house.profile))
                 part["frames"], part["fps"] = values[:2]
+                part |= zip(BEHIND, behind(), strict=True)
     part["library"] = view("library(value)", ("pick", "remove", "open", "erase"), elem_id="library")
     return part, values, pictures
 
@@ -232,6 +252,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
     visitor, job, held, clip, subject = (part[n] for n in ("visitor", "job", "held", "clip", "subject"))
     motions, video, own, fitting = desk.motions, part["video"], part["own"], part["fitting"]
     hand = [part[n] for n in ("scale", "shift_x", "shift_y")]
+    chosen = [part["photo"], subject, part["motion"], *values, *hand, *(part[n] for n in BEHIND)]
 
     def answer(handler: Callable, *arguments: object) -> dict:
         """The parts to change; what is gone, such as a film deleted in another tab, is said aside."""
@@ -288,7 +309,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
     wanted = [part["start"], part["end"], part["frame"], part["fps"], part["smooth"]]
     begun = [
         on(part["read"].click, plain(desk.read), visitor, video, *wanted),
-        on(part["go"].click, plain(desk.start), visitor, part["photo"], subject, part["motion"], *values, *hand),
+        on(part["go"].click, plain(desk.start), visitor, *chosen),
         on(part["again"].click, plain(desk.again), visitor, job, held, subject),
     ]
     if not desk.house.worker:
@@ -351,9 +372,10 @@ def add_endpoints(desk: Desk, part: dict, values: list[gr.Slider | gr.Number]) -
                       precision=None if field in ("s1", "s2") else 0)
             for field, value in zip(NUMBERS, values, strict=True)
         ]  # fmt: skip
+    backdrop = [part[n] for n in BEHIND]
     hand, span = ([part[n] for n in names] for names in (("scale", "shift_x", "shift_y"), ("start", "end")))
     endpoints = (
-        (service.animate, [part["photo"], name, *numbers, subject, visitor, *hand], told),
+        (service.animate, [part["photo"], name, *numbers, subject, visitor, *hand, *backdrop], told),
         (service.extract, [part["video"], *span, numbers[1], *person, estimator, part["smooth"], visitor], told),
         (service.status, [job, visitor], told),
         (service.cancel, [job, visitor], told),

@@ -43,8 +43,12 @@ class Matte:
 
 
 def parse_colour(text: str) -> np.ndarray:
-    """#rgb or #rrggbb as uint8 (3,) RGB. Raises BadInput for anything else."""
-    digits = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", text.strip()) if isinstance(text, str) else None
+    """#rgb, #rrggbb, or rgb(r, g, b) as browsers write it, as uint8 (3,) RGB. Raises BadInput for anything else."""
+    text = text.strip() if isinstance(text, str) else ""
+    level = r" *(\d+(?:\.\d+)?) *"
+    if levels := re.fullmatch(rf"rgba?\({level},{level},{level}(?:,{level})?\)", text):
+        return np.array([round(min(float(one), 255)) for one in levels.groups()[:3]], np.uint8)
+    digits = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", text)
     if digits is None:
         raise BadInput("The background's colour must be written like #f2f2f2.")
     value = digits[1] if len(digits[1]) == 6 else "".join(2 * digit for digit in digits[1])

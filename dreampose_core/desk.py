@@ -99,17 +99,17 @@ class Desk:
         return {"library": shelf(library, chosen)}
 
     def start(
-        self, browser: str | None, path: str | None, subject: str | None, motion: str, *numbers: float
+        self, browser: str | None, path: str | None, subject: str | None, motion: str, *values: float | str | None
     ) -> Parts:
-        """Begin a film; numbers: as Service.animate takes them, the hand's three last. What is wrong is said where
-        it is."""
+        """Begin a film; values: as Service.animate takes them, the hand's three and the background's three last. What
+        is wrong is said where it is."""
         if not subject and not path:
             return {"photo_note": note(NO_PHOTO)}
         if not motion:
             return {"go_note": note(NO_MOTION)}
-        fold, hand = numbers[:-3], numbers[-3:]
+        fold, rest = values[:-6], values[-6:]
         try:
-            told = Service(self.house).animate(path, motion, *fold, subject or "", browser or "", *hand)
+            told = Service(self.house).animate(path, motion, *fold, subject or "", browser or "", *rest)
         except BadInput as error:
             return {"go_note": note(error)}
         begun = self.poll(browser, told["job"], told["job"])
