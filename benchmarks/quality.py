@@ -1,19 +1,19 @@
 """Likeness, steadiness and the usual measures, recipe by recipe, on people that no training has seen.
 
     python -m pose_tools.people --out PEOPLE --subjects 8 --frames 49 --seed 920000 --sequence 24 --traced
-    python -m benchmarks.quality PEOPLE [--video FILE] [--subjects N] [--frames N] [--recipes NAME,...]
+    python -m dreampose_core train-mini --paper --begin-with assets/models/mini --people OTHERS --out RUN
+    python -m benchmarks.quality PEOPLE --paper RUN/mini [--video FILE] [--keep FOLDER] [--recipes NAME,...]
 
 A rendered subject brings the true frames and the true correspondences; a real video is enacted anew from its first
 frame. Every recipe gets the photo alone, with the true poses put on the body that was fitted to the photo. The table
-has means over subjects with 95 % intervals (Student's t), and paired differences to the recipe REFERENCE.
+has means over subjects with 95 % intervals (Student's t), and paired differences to the paper's recipe and to ours.
 """
 
 import argparse
+import re
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,15 +23,15 @@ import torch
 from scipy import stats
 
 from benchmarks import record
+from benchmarks.recipes import OURS, PAPER, RECIPES, Maker, Recipe
 from benchmarks.scenes import LANDMARKS_EVERY, LEAST_FACE, Scene, real_scene, rendered_scene
 from dreampose_core import metrics
 from dreampose_core.checkpoints import load_model
-from dreampose_core.finetune import FinetuneSettings, finetune_subject
-from dreampose_core.pipeline import DreamPosePipeline
-from dreampose_core.profiles import DEFAULT_PROFILE, Profile, find_profile
+from dreampose_core.profiles import DEFAULT_PROFILE, find_profile
+from pose_tools.files import replacing
 from pose_tools.landmarks import find_landmarks
 
-REFERENCE = "mini"
+REFERENCES = {"over_paper": PAPER, "over_ours": OURS}
 MEASURES = {  # name: (digits, what it is)
     "l1": (4, "mean absolute difference of the whole picture, 0 to 1"),
     "psnr": (2, "of the whole picture, dB"),
@@ -48,81 +48,6 @@ MEASURES = {  # name: (digits, what it is)
 }
 FIGURES = ("l1", "psnr", "ssim", "l1_person", "unsteady", "colour", "pattern", "face", "pose_px", "seconds_frame")
 SHEET_COLUMNS = 4
-
-
-class Maker:
-    """One scene and the models that its recipes share. profile: whose weights and settings are used."""
-
-    def __init__(self, scene: Scene, profile: Profile, base: DreamPosePipeline):
-        self.scene, self.profile, self.base = scene, profile, base
-        self.tuning = 0.0  # seconds
-
-    @cached_property
-    def tuned(self) -> DreamPosePipeline:
-        started = time.monotonic()
-        settings = FinetuneSettings(steps=self.profile.finetune_steps, decoder_steps=self.profile.decoder_steps)
-        with tempfile.TemporaryDirectory() as folder:
-            made = finetune_subject(
-                self.base, self.scene.subject, self.scene.sheet, settings, Path(folder) / "tuned"
-            )
-        self.tuning = time.monotonic() - started
-        return made
-
-    def render(self, model: DreamPosePipeline, seed: int = 0) -> np.ndarray:
-        """The scene's clip, uint8 (T, H, W, 3)."""
-        return model(
-            self.scene.subject.photo,
-            self.scene.poses,
-            self.scene.carried,
-            num_inference_steps=self.profile.steps,
-            s1=self.profile.s1,
-            s2=self.profile.s2,
-            seed=seed,
-        )
-
-    def keep_background(self) -> np.ndarray:
-        """The model's clip within about two pixels of the carried person, and the carried background beyond."""
-        out = []
-        for frame, one in zip(self.render(self.base), self.scene.carried, strict=True):
-            near = cv2.dilate((one.alpha > 0.02).astype(np.float32), np.ones((3, 3)))
-            near = cv2.GaussianBlur(near, (0, 0), 1.0)[..., None]
-            out.append((frame * near + one.picture * (1 - near) + 0.5).astype(np.uint8))
-        return np.stack(out)
-
-    def refine_carried(self) -> np.ndarray:
-        """The refiner on the carried picture that went through the autoencoder, without the UNet."""
-        out = []
-        for one in self.scene.carried:
-            latents = self.base.encode_pictures(one.picture[None])
-            refined = self.base.refine(self.base.decode(latents), [one])
-            out.append(((refined[0].movedim(0, -1) + 1) * 127.5).round().byte().numpy())
-        return np.stack(out)
-
-    def own_noise(self) -> DreamPosePipeline:
-        """The model with new noise for every frame."""
-        flags = {name: self.base.config[name] for name in ("start", "strength", "raw_photo", "whole_photo")}
-        return DreamPosePipeline(**self.base.components, **flags, shared_noise=False)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """make: the clip; carries: whether the carried pictures are used, for the seconds; tunes: whether the finetune."""
-
-    make: Callable[[Maker], np.ndarray]
-    carries: bool = True
-    tunes: bool = False
-
-
-RECIPES: dict[str, Recipe] = {
-    "photo standing still": Recipe(lambda m: np.repeat(m.scene.subject.photo[None], len(m.scene.carried), 0), False),
-    "carried picture": Recipe(lambda m: np.stack([one.picture for one in m.scene.carried])),
-    "refiner without UNet": Recipe(lambda m: m.refine_carried()),
-    "mini": Recipe(lambda m: m.render(m.base)),
-    "mini finetuned": Recipe(lambda m: m.render(m.tuned), tunes=True),
-    "mini on the carried background": Recipe(lambda m: m.keep_background()),
-    "mini with seed 1": Recipe(lambda m: m.render(m.base, seed=1)),
-    "mini with own noise a frame": Recipe(lambda m: m.render(m.own_noise())),
-}
 
 
 def measure(clip: np.ndarray, scene: Scene) -> dict[str, float]:
@@ -168,21 +93,38 @@ def lpips(clip: np.ndarray, truth: np.ndarray) -> float:
         return float(torch.cat([network(a[None], b[None]) for a, b in zip(*pair, strict=True)]).mean())
 
 
-def run(scene: Scene, profile: Profile, base: DreamPosePipeline, recipes: list[str]) -> tuple[dict, dict]:
-    """{recipe: clip} and {recipe: figures} of one scene."""
-    maker, clips, figures = Maker(scene, profile, base), {}, {}
+def run(maker: Maker, recipes: list[str], keep: Path | None = None) -> tuple[dict, dict]:
+    """{recipe: clip} and {recipe: figures} of one scene. keep: a folder of clips, from which they are taken again."""
+    clips, figures, scene = {}, {}, maker.scene
     for name in recipes:
         recipe = RECIPES[name]
-        if recipe.tunes:
-            maker.tuned  # noqa: B018  its seconds are counted apart from the rendering's
-        started = time.monotonic()
-        clips[name] = recipe.make(maker)
-        seconds = (time.monotonic() - started) / len(clips[name])
+        clips[name], frame, once = _kept(keep, f"{scene.name}-{name}", lambda recipe=recipe: _timed(recipe, maker))
         figures[name] = measure(clips[name], scene) | {
-            "seconds_frame": seconds + scene.seconds_carry * recipe.carries,
-            "seconds_once": scene.seconds_once * recipe.carries + maker.tuning * recipe.tunes,
+            "seconds_frame": frame + scene.seconds_carry * recipe.carries,
+            "seconds_once": once + scene.seconds_once * recipe.carries,
         }
     return clips, figures
+
+
+def _timed(recipe: Recipe, maker: Maker) -> tuple[np.ndarray, float, float]:
+    """The clip, seconds a frame, and seconds of the finetune."""
+    tuning = recipe.warm_up(maker)
+    started = time.monotonic()
+    clip = recipe.make(maker)
+    return clip, (time.monotonic() - started) / len(clip), tuning
+
+
+def _kept(folder: Path | None, name: str, make: Callable[[], tuple[np.ndarray, float, float]]):
+    """What `make` gives, kept in the folder if there is one."""
+    path = folder / f"{re.sub('[^a-z0-9_]+', '_', name.lower())}.npz" if folder else None
+    if path and path.exists():
+        with np.load(path) as saved:
+            return saved["clip"], float(saved["frame"]), float(saved["once"])
+    clip, frame, once = make()
+    if path:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, clip=clip, frame=frame, once=once)
+    return clip, frame, once
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -194,16 +136,17 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def tabulate(each: dict[str, dict[str, dict[str, float]]], recipes: list[str]) -> dict:
-    """{recipe: {measure: {mean, interval, over_reference, its interval}}} of {scene: {recipe: {measure: value}}}; None
-    stands for what is not known."""
+    """{recipe: {measure: {mean, interval, over_paper, over_paper_interval, over_ours, …}}}; None stands for what is not
+    known. each: {scene: {recipe: {measure: value}}}."""
     table: dict = {}
     for recipe in recipes:
         for name in MEASURES:
             values = [scene[recipe][name] for scene in each.values()]
             cell = dict(zip(("mean", "interval"), interval(values), strict=True))
-            if REFERENCE in recipes and recipe != REFERENCE:
-                gains = [scene[recipe][name] - scene[REFERENCE][name] for scene in each.values()]
-                cell |= dict(zip(("over_reference", "over_interval"), interval(gains), strict=True))
+            for over, reference in REFERENCES.items():
+                if reference in recipes and recipe != reference:
+                    gains = [scene[recipe][name] - scene[reference][name] for scene in each.values()]
+                    cell |= dict(zip((over, f"{over}_interval"), interval(gains), strict=True))
             table.setdefault(recipe, {})[name] = _plain(cell)
     return table
 
@@ -213,14 +156,14 @@ def _plain(values: dict[str, float]) -> dict[str, float | None]:
 
 
 def print_table(table: dict) -> None:
-    print(f"{'':26s}" + "".join(f"{name:>19s}" for name in FIGURES))
+    print(f"{'':32s}" + "".join(f"{name:>17s}" for name in FIGURES))
     for recipe, row in table.items():
         cells = []
         for name in FIGURES:
             digits, mean, spread = MEASURES[name][0], row[name]["mean"], row[name]["interval"]
             text = "-" if mean is None else f"{mean:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
-            cells.append(f"{text:>19s}")
-        print(f"{recipe:26s}" + "".join(cells), flush=True)
+            cells.append(f"{text:>17s}")
+        print(f"{recipe:32s}" + "".join(cells), flush=True)
 
 
 def contact(scene: Scene, clips: dict[str, np.ndarray]) -> np.ndarray:
@@ -246,15 +189,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--frames", type=int, default=24, help="of each motion")
     parser.add_argument("--video-frames", type=int, default=84, help="of the video, 12 a second")
-    parser.add_argument("--recipes", default=",".join(RECIPES), help="names parted by commas")
+    parser.add_argument("--recipes", help="names parted by commas; default all, the paper's only with --paper")
+    parser.add_argument("--paper", type=Path, metavar="MODEL", help="the paper's model, see above")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of the clips: an interrupted run goes on there")
     parser.add_argument("--profile", default=DEFAULT_PROFILE)
     parser.add_argument("--name", default="quality", help="of the files in benchmarks/results")
     options = parser.parse_args(arguments)
-    recipes = options.recipes.split(",")
-    if unknown := [name for name in recipes if name not in RECIPES]:
-        parser.error(f"there is no recipe {unknown[0]!r}; there are: {', '.join(RECIPES)}")
+    can = [name for name, recipe in RECIPES.items() if options.paper or not recipe.paper]
+    recipes = options.recipes.split(",") if options.recipes else can
+    if unknown := [name for name in recipes if name not in can]:
+        parser.error(f"there is no recipe {unknown[0]!r} here; there are: {', '.join(can)}")
     profile = find_profile(options.profile)
-    base = load_model(profile.folder)
+    base, paper = load_model(profile.folder), load_model(options.paper) if options.paper else None
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     paths = sorted(options.people.glob("subject_*.npz"))[: options.subjects] if options.people else []
     each, real, sheets, missed, started = {}, {}, [], 0, time.monotonic()
     for path in paths:
@@ -262,10 +210,10 @@ def main(arguments: list[str] | None = None) -> None:
         if scene is None:
             missed += 1
             continue
-        clips, each[path.stem] = run(scene, profile, base, recipes)
+        clips, each[path.stem] = run(Maker(scene, profile, base, paper), recipes, options.keep)
         sheets.append(contact(scene, clips))
         print(f"{path.stem} done after {time.monotonic() - started:.0f} s", flush=True)
-    about = {"reference": REFERENCE, "recipes": recipes}
+    about = {"recipes": recipes}
     about["lpips"] = "measured" if find_spec("lpips") else "not measured: the package lpips is not installed"
     about["measures"] = {name: what for name, (_, what) in MEASURES.items()}
     if each:
@@ -277,7 +225,7 @@ def main(arguments: list[str] | None = None) -> None:
         print_table(table)
     if options.video:
         scene = real_scene(options.video, options.video_frames, profile.width, profile.height)
-        clips, real[options.video.stem] = run(scene, profile, base, recipes)
+        clips, real[options.video.stem] = run(Maker(scene, profile, base, paper), recipes, options.keep)
         table = tabulate(real, recipes)
         path = record.write(f"{options.name}_real", about | {"frames": options.video_frames, "table": table})
         # a real person's pictures stay out of the results
