@@ -29,7 +29,7 @@ TELLING = 40.0  # levels between person and background from which on the colours
 STRAY = 30.0  # levels off the line between the two colours at which a pixel is no mixture of them
 HALO = 0.12  # coverage below which a pixel is taken for bare: models draw a faint dark rim around a person
 SOLID = 0.88  # coverage above which it is taken for full
-SHADOW = 0.45  # how much darker the ground is right under a sole
+SHADOW = 0.55  # how much darker the ground is right under a sole
 FOOT = 0.05  # of the person's height, in which the ground still feels a sole
 
 
