@@ -29,6 +29,10 @@ MAX_BYTES = 30 * 10**6
 MAX_PIXELS = 50 * 10**6
 MIN_SIDE = 64  # pixels; with less there is no person to be seen
 MAX_RATIO = 8  # longer side to shorter side
+BRIGHT = 98  # of a photo's pixels out of 100 are darker than what should be white
+LIGHT = 170  # levels above which the brightest parts are bright enough
+TINT = 0.6  # of the strongest channel, which every channel should reach there
+WHITE = 230.0
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError)
 
@@ -59,6 +63,15 @@ def open_photo(source: Path | str | bytes) -> np.ndarray:
             return np.ascontiguousarray(_rgb(picture))
         except _BROKEN as error:
             raise BadInput("The picture file is damaged or cut off; please save it anew.") from error
+
+
+def evened(photo: np.ndarray) -> np.ndarray:
+    """A copy of a dark or strongly tinted photo uint8 (H, W, 3) in which its brightest parts are white, to look for
+    people in; their colours are to be taken from the photo itself. A photo of usual light comes back as it is."""
+    top = np.percentile(photo.reshape(-1, 3), BRIGHT, axis=0).clip(8)
+    if top.max() > LIGHT and top.min() > TINT * top.max():
+        return photo
+    return np.clip(photo * (WHITE / top), 0, 255).astype(np.uint8)
 
 
 def _read(path: Path) -> bytes:
@@ -104,7 +117,7 @@ def _check_size(width: int, height: int) -> None:
             f"The picture is too small ({width}x{height} pixels); both sides need {MIN_SIDE} or more."
         )
     if max(width, height) > MAX_RATIO * min(width, height):
-        raise BadInput("The picture is too long and narrow to show a person.")
+        raise BadInput("The picture is too long and narrow.")
 
 
 def _rgb(picture: Image.Image) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dreampose_core.framing import PERSON, frame_person
+from dreampose_core.photo import evened
 from pose_tools.body.figure import load_figure
 from pose_tools.body.fit import FittedBody, fit_picture
 from pose_tools.body.raster import draw_iuv
@@ -78,6 +79,7 @@ def prepare_subject(image: np.ndarray, width: int, height: int) -> Subject:
         raise BadInput("The picture is too dark to see the person; please take a brighter photo.")
     factor = min(1.0, LOOK_SIDE / max(image.shape[:2]))
     seen = _resize(image, round(image.shape[1] * factor), round(image.shape[0] * factor))
+    seen = evened(seen)
     found = find_person(seen)
     if found is None:
         raise BadInput(f"No person was found in the picture; {WHOLE}")
@@ -93,7 +95,7 @@ def prepare_subject(image: np.ndarray, width: int, height: int) -> Subject:
     fine = int(np.clip(pixels / (PERSON * height), 1, FINE))
     frame = frame_person(person, image.shape[1], width * fine, height * fine)
     framed = frame.apply(image, person)
-    marks = find_landmarks(framed)
+    marks = find_landmarks(evened(framed))
     if marks is not None:
         marks = replace(marks, points=marks.points / fine, mask=_resize(marks.mask, width, height))
     inside = None if marks is None else person_mask(marks)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dreampose_core import photo
-from dreampose_core.photo import open_photo
+from dreampose_core.photo import evened, open_photo
 from pose_tools.errors import BadInput
 
 RED, BLUE = (200, 30, 40), (20, 40, 210)
@@ -193,3 +193,14 @@ def test_heic_without_its_library(monkeypatch):
     monkeypatch.setattr(photo, "HEIC", False)
     with pytest.raises(BadInput, match="HEIC pictures cannot be read here"):
         open_photo(b"\0\0\0\x18ftypheic" + bytes(40))
+
+
+def test_dark_and_tinted_photos_are_evened_to_look_for_people_in():
+    fair = np.random.default_rng(0).integers(0, 250, (64, 64, 3), np.uint8)
+    assert evened(fair) is fair
+    for light in ((0.25, 0.25, 0.25), (0.45, 0.7, 1.0), (1.0, 0.8, 0.4)):
+        odd = (fair * light).astype(np.uint8)
+        kept = odd.copy()
+        seen = evened(odd)
+        assert np.percentile(seen.reshape(-1, 3), 98, axis=0) == pytest.approx([230] * 3, abs=3)
+        assert np.array_equal(odd, kept), "the photo itself stays as it is"

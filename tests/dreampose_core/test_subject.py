@@ -62,6 +62,14 @@ def test_a_tight_photo_is_filled_up_at_its_sides(picture):
     assert np.abs(subject.photo[40, -5].astype(int) - WALL).max() < 30
 
 
+@pytest.mark.parametrize("light", [(0.2, 0.2, 0.2), (0.4, 0.6, 1.0)], ids=["dim", "blue"])
+def test_poor_light_changes_the_photo_and_not_who_is_found(picture, subject, light):
+    poor = prepare_subject((picture * light).astype(np.uint8), WIDTH, HEIGHT)
+    fair, found = subject.mask > 0.5, poor.mask > 0.5
+    assert (fair & found).sum() / (fair | found).sum() > 0.93
+    assert poor.photo.mean((0, 1)) == pytest.approx(subject.photo.mean((0, 1)) * light, abs=4)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
