@@ -147,7 +147,8 @@ def _train_refiner(folder: Path, recipe: Recipe) -> None:
         schedule = loop.Schedule(recipe.refiner, rate=1e-3, save_every=250)
         before = folder / "before" / "refiner"
         start = Refiner.from_pretrained(before) if before.is_dir() else None
-        refiner.train_refiner(data, saved["decoded"], saved["rows"], folder / "refiner", schedule, start=start)
+        examples = refiner.make_examples(data, saved["decoded"], saved["rows"])
+        refiner.train_refiner(examples, folder / "refiner", schedule, start=start)
 
 
 def assemble(folder: Path, with_refiner: bool = True) -> None:

@@ -107,7 +107,7 @@ def data() -> Prepared:
 def test_refiner_learns_to_keep_what_the_photo_saw(data, tmp_path):
     grey = np.full_like(data.frames, 127)
     schedule = loop.Schedule(25, rate=1e-3, warmup=3, ema=0.8, save_every=100)
-    refiner.train_refiner(data, grey, np.arange(4), tmp_path, schedule, batch=2)
+    refiner.train_refiner(refiner.make_examples(data, grey, np.arange(4)), tmp_path, schedule, batch=2)
     trained = Refiner.from_pretrained(tmp_path / "refiner")
 
     def error(model):
@@ -126,7 +126,8 @@ def test_a_refiner_goes_on_from_the_weights_it_is_given(data, tmp_path):
     torch.nn.init.normal_(start.tail.weight, std=0.05)
     before = start.tail.weight.detach().clone()
     schedule = loop.Schedule(1, rate=1e-6, warmup=1, save_every=1)
-    refiner.train_refiner(data, data.frames, np.arange(4), tmp_path, schedule, batch=1, start=start)
+    examples = refiner.make_examples(data, data.frames, np.arange(4))
+    refiner.train_refiner(examples, tmp_path, schedule, batch=1, start=start)
     after = Refiner.from_pretrained(tmp_path / "refiner").tail.weight
     assert torch.allclose(after, before, atol=1e-4)
 
