@@ -39,7 +39,7 @@ from dreampose_core.parts import PARTS, Look  # noqa: E402
 from dreampose_core.photo import MAX_BYTES  # noqa: E402
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile  # noqa: E402
 from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
-from dreampose_core.settings import LIMITS  # noqa: E402
+from dreampose_core.settings import RULES  # noqa: E402
 from pose_tools.body.motion import list_motions  # noqa: E402
 from pose_tools.errors import BadInput  # noqa: E402
 from pose_tools.extract import MAX_VIDEO_BYTES  # noqa: E402
@@ -368,7 +368,7 @@ def add_endpoints(desk: Desk, part: dict, values: list[gr.Slider | gr.Number]) -
         files = [gr.Video(label=t) for t in ("Side by side", "Film")]
         files += [gr.File(label=t) for t in ("GIF", "Frames")]
         numbers = [  # the fold's, as far as the settings reach and not only the sliders
-            gr.Number(value.value, label=value.label, minimum=LIMITS[field][0], maximum=LIMITS[field][1],
+            gr.Number(value.value, label=value.label, minimum=RULES[field].least, maximum=RULES[field].most,
                       precision=None if field in ("s1", "s2") else 0)
             for field, value in zip(NUMBERS, values, strict=True)
         ]  # fmt: skip

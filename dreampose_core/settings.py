@@ -6,41 +6,39 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 from dreampose_core.background import BACKGROUNDS, COLOUR, KEEP, parse_colour
+from dreampose_core.rules import Choice, Number, Rule, Span, Switch, Text
 from dreampose_core.schedulers import SCHEDULERS
-from dreampose_core.tuning import tuning_of
-from pose_tools.errors import BadInput
+from dreampose_core.tuning import TUNINGS
 
-LIMITS = {  # field: (least, most), both allowed
-    "frames": (1, 1800),
-    "fps": (1, 60),
-    "steps": (1, 1000),
-    "s1": (0.0, 30.0),
-    "s2": (0.0, 30.0),
-    "finetune_steps": (0, 20000),
-    "decoder_steps": (0, 20000),
-    "seed": (0, 2**31 - 1),
-    "scale": (0.3, 3.0),
-    "shift_x": (-1.0, 1.0),
-    "shift_y": (-1.0, 1.0),
-}
-WORDS = {
-    "frames": "The number of frames",
-    "fps": "The number of frames a second",
-    "steps": "The number of denoising steps",
-    "s1": "The guidance s1",
-    "s2": "The guidance s2",
-    "finetune_steps": "The number of finetune steps",
-    "decoder_steps": "The number of decoder steps",
-    "seed": "The seed",
-    "scale": "The size of the poses",
-    "shift_x": "The shift to the side",
-    "shift_y": "The shift up or down",
+RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is for
+    "frames": Number("The number of frames", "of the film", 1, 1800),
+    "fps": Number("The number of frames a second", "frames a second", 1, 60),
+    "steps": Number("The number of denoising steps", "denoising steps a frame", 1, 1000),
+    "s1": Number("The guidance s1", "strength of the guidance by the photo", 0.0, 30.0),
+    "s2": Number("The guidance s2", "strength of the guidance by the pose", 0.0, 30.0),
+    "guidance_interval": Span(
+        "The guidance's interval", "the part of the sampling in which the guidance is on, 0 begin to 1 end", 0.0, 1.0
+    ),
+    "scheduler": Choice("The scheduler", "the sampler", tuple(SCHEDULERS)),
+    "seed": Number("The seed", "of all that is random", 0, 2**31 - 1),
+    "finetune_steps": Number("The number of finetune steps", "of UNet and adapter on this subject", 0, 20000),
+    "decoder_steps": Number("The number of decoder steps", "of the decoder on this subject", 0, 20000),
+    "tuning": Choice("The tuning", "the way of finetuning; small is for cards with 12 GB", tuple(TUNINGS)),
+    "scale": Number("The size of the poses", "size of poses without a body, times", 0.3, 3.0),
+    "shift_x": Number("The shift to the side", "their shift to the right, in widths", -1.0, 1.0),
+    "shift_y": Number("The shift up or down", "their shift down, in heights", -1.0, 1.0),
+    "background": Choice("The background", "what is behind the person", BACKGROUNDS),
+    "background_colour": Text("of a plain background", parse_colour),
+    "finetuned": Switch("Finetuned", "render with the weights that learnt this subject"),
+    "refined": Switch("Refined", "let the refiner mend the frames with the photo's own pixels"),
+    "detail": Switch("Detail", "lay the photo's fine detail over the frames"),
+    "match_colours": Switch("Matching colours", "bring the frames' colours to the photo's"),
 }
 
 
 @dataclass(frozen=True)
 class AnimateSettings:
-    """One clip's settings.
+    """One clip's settings; what each may be says RULES, and anything else raises BadInput.
 
     motion: a preset's name, or the title of poses that are handed over beside the settings; extraction: the id
     in the library where they were read from a driving video. frames and fps (frames a second) are the clip's;
@@ -51,7 +49,8 @@ class AnimateSettings:
     the picture. scheduler (see schedulers) and guidance_interval (the part of the sampling in which the guidance is
     on, 0…1): None takes the profile's own. tuning: the way of finetuning (see tuning.TUNINGS), None as with steps.
     background: what is behind the person, one of background.BACKGROUNDS; background_colour: of a plain one, #rrggbb; a
-    picture is handed over beside the settings. Raises BadInput outside of LIMITS.
+    picture is handed over beside the settings. finetuned: with the subject's own weights or those of everybody;
+    refined: with the model's refiner where it has one; detail, match_colours: what finishes the frames.
     """
 
     motion: str
@@ -73,31 +72,16 @@ class AnimateSettings:
     tuning: str | None = None
     background: str = KEEP
     background_colour: str = COLOUR
+    finetuned: bool = True
+    refined: bool = True
+    detail: bool = True
+    match_colours: bool = True
 
     def __post_init__(self) -> None:
-        for name, (least, most) in LIMITS.items():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            whole = isinstance(least, int)
-            right_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-            if not right_type or not least <= value <= most:
-                kind = "a whole number" if whole else "a number"
-                raise BadInput(
-                    f"{WORDS[name]} must be {kind} from {least:g} to {most:,}.".replace(".0.", ".")
-                )
-
-        tuning_of(self.profile, self.tuning)
-        if self.background not in BACKGROUNDS:
-            raise BadInput(f"The background must be one of {', '.join(BACKGROUNDS)}.")
-        parse_colour(self.background_colour)
-        if self.scheduler is not None and self.scheduler not in SCHEDULERS:
-            raise BadInput(f"There is no scheduler named {self.scheduler}; there are {', '.join(SCHEDULERS)}.")
-        if self.guidance_interval is not None:
-            first, last = self.guidance_interval
-            if not 0 <= first <= last <= 1:
-                raise BadInput("The guidance's interval must be two numbers from 0 to 1, the smaller one first.")
-            object.__setattr__(self, "guidance_interval", (float(first), float(last)))  # JSON made a list of it
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in RULES and not (value is None and field.default is None):
+                object.__setattr__(self, field.name, RULES[field.name].checked(value))
 
     @property
     def hand(self) -> tuple[float, float, float]:

@@ -24,7 +24,7 @@ from dreampose_core.commands.common import (
 from dreampose_core.extraction import check_request, expected_to_read, read_motion
 from dreampose_core.library import Library, MotionEntry
 from dreampose_core.schedulers import SCHEDULERS
-from dreampose_core.settings import LIMITS, AnimateSettings
+from dreampose_core.settings import RULES, AnimateSettings
 from dreampose_core.studio import expected, make_clip
 from pose_tools.errors import BadInput
 from pose_tools.estimators.choose import AUTO, NAMES
@@ -140,8 +140,8 @@ def _follow(options: argparse.Namespace, video: Path) -> MotionEntry:
     check_source(options)
     info = check_request(request)
     end = info.seconds if options.end is None else options.end
-    if (end - options.start) * options.fps > LIMITS["frames"][1]:
-        raise BadInput(f"A film has at most {LIMITS['frames'][1]} frames; choose a shorter part, or a smaller --fps.")
+    if (end - options.start) * options.fps > RULES["frames"].most:
+        raise BadInput(f"A film has at most {RULES['frames'].most} frames; choose a shorter part, or a smaller --fps.")
     library = Library(options.library)
     motion = hash_of(video, [request.fps, request.start, request.end, request.estimator])
     with alone(library, motion, "video"):

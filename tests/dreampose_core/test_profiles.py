@@ -78,5 +78,5 @@ def test_the_way_of_sampling_may_be_chosen(given, tmp_path, capsys):
     ):
         assert main([*words, *more]) == 2
         assert sentence in capsys.readouterr().err
-    with pytest.raises(BadInput, match="There is no scheduler named euler"):
+    with pytest.raises(BadInput, match="The scheduler must be one of pndm, ddim"):
         AnimateSettings(motion="sway", scheduler="euler")
