@@ -33,11 +33,13 @@ from gradio.data_classes import FileData, ImageData  # noqa: E402
 
 from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN  # noqa: E402
 from dreampose_core.desk import GO_NEW, LIFETIME, SHARE, Desk  # noqa: E402
+from dreampose_core.fold import WAYS, Fold, way  # noqa: E402
 from dreampose_core.jobs.inline import do_job, give_up, take_job  # noqa: E402
 from dreampose_core.motion_desk import LEAST_FRAMES, MOST_FRAMES, READ  # noqa: E402
 from dreampose_core.parts import PARTS, Look  # noqa: E402
 from dreampose_core.photo import MAX_BYTES  # noqa: E402
-from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile  # noqa: E402
+from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, find_profile  # noqa: E402
+from dreampose_core.rules import Number, Switch  # noqa: E402
 from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
 from dreampose_core.settings import RULES  # noqa: E402
 from pose_tools.body.motion import list_motions  # noqa: E402
@@ -49,8 +51,14 @@ POLL_SECONDS = 1.0
 GPU_SECONDS = 120  # asked of a ZeroGPU Space for one film
 SECRET = secrets.token_bytes(16)  # makes the addresses of published files unguessable
 TAKES = {"take_video": "Video", "take_beside": "Side by side", "take_gif": "GIF", "take_frames": "Frames"}
-NUMBERS = ("frames", "fps", "steps", "s1", "s2", "seed", "finetune_steps", "decoder_steps")  # as the fold has them
+NUMBERS = ("frames", "fps", "steps", "s1", "s2", "seed", "finetune_steps", "decoder_steps")  # as Service.animate has it
+SWITCHES = ("finetuned", "refined", "detail", "match_colours")  # likewise
 BEHIND = ("background", "background_colour", "background_picture")  # what is behind the person, as the fold has it
+CHOSEN = (  # what the page hands to Service.animate beside photo, motion and subject, where it has it
+    *("frames", "fps", "steps", "s1", "s2", "guidance_from", "guidance_to", "scheduler", "seed", "profile"),
+    *("finetune_steps", "decoder_steps", "tuning", "more_photos", "offload", "compile"),
+    *("scale", "shift_x", "shift_y", *BEHIND),
+)
 TITLE = '<div class="title"><i>{}</i><h2>{}</h2><span>{}</span></div>'
 MASTHEAD = (
     '<header class="masthead"><h1>DreamPose <em>Studio</em></h1>'
@@ -114,21 +122,51 @@ def view(call: str, events: tuple[str, ...] = (), watched: str = "", **propertie
     return gr.HTML(html_template=template, js_on_load=listen, apply_default_css=False, **properties)
 
 
-def advanced(profile: Profile) -> list[gr.Slider | gr.Number]:
-    """The inputs of the fold in the order of Service.animate, with the profile's own values."""
-    whole = {"step": 1, "precision": 0, "buttons": []}
-    half = {"step": 0.5, "buttons": []}
+def advanced(house: House) -> dict[str, gr.blocks.Block]:
+    """The inputs of the fold by the names of Service.animate's arguments, with the model's own values, and what stands
+    among them. Only what has an effect here is to be seen."""
+    here, own, seen = house.profiles(), Fold(house).values(find_profile(house.profile)), {}
+    profile = here[house.profile]
+    whole, half = {"step": 1, "precision": 0, "buttons": []}, {"step": 0.5, "buttons": []}
     with gr.Row():
-        frames = gr.Slider(LEAST_FRAMES, MOST_FRAMES, profile.frames, label="Frames", **whole)
-        fps = gr.Slider(4, 30, profile.fps, label="Frames a second", **whole)
-        steps = gr.Slider(1, 50, profile.steps, label="Denoising steps", **whole)
-        s1 = gr.Slider(0, 12, profile.s1, label="Photo guidance s1", **half)
+        seen["frames"] = gr.Slider(LEAST_FRAMES, MOST_FRAMES, profile.frames, label="Frames", **whole)
+        seen["fps"] = gr.Slider(4, 30, profile.fps, label="Frames a second", **whole)
+        seen["steps"] = gr.Slider(1, 50, own["steps"], label="Denoising steps", **whole)
+        seen["scheduler"] = gr.Dropdown(own["scheduler"]["choices"], value="", label="Sampler", elem_id="sampler")
     with gr.Row():
-        s2 = gr.Slider(0, 12, profile.s2, label="Pose guidance s2", **half)
-        tune = gr.Slider(0, 1000, profile.finetune_steps, label="Finetune steps", **whole)
-        decoder = gr.Slider(0, 1000, profile.decoder_steps, label="Decoder steps", **whole)
-        seed = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed")
-    return [frames, fps, steps, s1, s2, seed, tune, decoder]
+        seen["s1"] = gr.Slider(0, 12, own["s1"], label="Photo guidance s1", **half)
+        seen["s2"] = gr.Slider(0, 12, own["s2"], label="Pose guidance s2", **half)
+        seen["seed"] = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed", min_width=120)
+        names = [(one.title.split(":")[0], name) for name, one in here.items()]
+        seen["profile"] = gr.Dropdown(names, value=house.profile, label="Model", visible=len(here) > 1)
+    with gr.Row(visible=not own["s1"] == own["s2"] == 1, elem_id="interval") as interval:
+        for name, label in (("guidance_from", "Guidance from"), ("guidance_to", "Guidance to")):
+            seen[name] = gr.Slider(0, 1, own[name], step=0.05, label=label, buttons=[])
+    with gr.Column(elem_id="tune") as seen["tune"]:
+        with gr.Row():
+            seen["finetune_steps"] = gr.Slider(0, 1000, own["finetune_steps"], label="Finetune steps", **whole)
+            seen["decoder_steps"] = gr.Slider(0, 1000, own["decoder_steps"], label="Decoder steps", **whole)
+        ways = [(title, name) for name, (title, _) in WAYS.items()]
+        seen["tuning"] = gr.Radio(ways, label="Way of finetuning", **own["tuning"])
+        seen["more_photos"] = gr.State([])
+        with gr.Row(elem_id="more"):
+            seen["more_shown"] = view("photos(value)", ("drop",), value=[])
+            seen["add"] = gr.UploadButton(
+                "Add photos of the same person", file_count="multiple", elem_id="add", elem_classes="quiet"
+            )
+        seen["more_note"] = view("note(value)", elem_id="more-note")
+    seen["tuned"] = view("note(value)", elem_id="tuned")
+    if house.has_gpu:
+        with gr.Row():
+            seen["offload"] = gr.Checkbox(False, label="Small card: only what is at work lies on the GPU")
+            seen["compile"] = gr.Checkbox(False, label="Compile: a minute for the first frames, then faster")
+    quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    for slider in (seen["s1"], seen["s2"]):
+        slider.change(
+            lambda s1, s2: gr.update(visible=not s1 == s2 == 1), [seen["s1"], seen["s2"]], interval, **quick
+        )
+    seen["tuning"].change(lambda name: gr.update(info=way(name)), seen["tuning"], seen["tuning"], **quick)
+    return seen
 
 
 def behind() -> list[gr.Radio | gr.ColorPicker | Photo]:
@@ -153,14 +191,14 @@ def build(house: House) -> gr.Blocks:
     examples = sorted((ASSETS / "examples").glob("*.jpg"))
     desk = Desk(house, tuple(examples), Window())
     with gr.Blocks(title="DreamPose Studio", analytics_enabled=False, delete_cache=(3600, LIFETIME)) as page:
-        parts, values, pictures = lay_out(house, examples)
-        wire(page, desk, parts, values, pictures)
-        add_endpoints(desk, parts, values)
+        parts, pictures = lay_out(house, examples)
+        wire(page, desk, parts, pictures)
+        add_endpoints(desk, parts)
     return page
 
 
-def lay_out(house: House, examples: list[Path]) -> tuple[dict, list, gr.HTML]:
-    """Place everything. Returns the parts by their names, the fold's inputs, the examples."""
+def lay_out(house: House, examples: list[Path]) -> tuple[dict, gr.HTML]:
+    """Place everything. Returns the parts by their names, and the examples."""
     samples = [{"picture": address(path), "title": path.stem.replace("_", " ")} for path in examples]
     cards = []
     for m in list_motions():
@@ -209,11 +247,10 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, list, gr.HTML]:
             part["go"] = gr.Button(GO_NEW, variant="primary", elem_id="go")
             part["go_note"] = view("note(value)", elem_id="go-note")
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-                values = advanced(find_profile(house.profile))
-                part["frames"], part["fps"] = values[:2]
+                part |= advanced(house)
                 part |= zip(BEHIND, behind(), strict=True)
     part["library"] = view("library(value)", ("pick", "remove", "open", "erase"), elem_id="library")
-    return part, values, pictures
+    return part, pictures
 
 
 def lay_out_own(part: dict[str, gr.blocks.Block]) -> None:
@@ -246,13 +283,14 @@ def lay_out_own(part: dict[str, gr.blocks.Block]) -> None:
                 part["shift_y"] = gr.Slider(label="Up and down", **shift)
 
 
-def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTML) -> None:
+def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
     """Connect what people press to the desk's handlers."""
     outputs = [part[name] for name in PARTS]
     visitor, job, held, clip, subject = (part[n] for n in ("visitor", "job", "held", "clip", "subject"))
     motions, video, own, fitting = desk.motions, part["video"], part["own"], part["fitting"]
     hand = [part[n] for n in ("scale", "shift_x", "shift_y")]
-    chosen = [part["photo"], subject, part["motion"], *values, *hand, *(part[n] for n in BEHIND)]
+    named = [name for name in CHOSEN if name in part]
+    chosen = [part["photo"], subject, part["motion"], *(part[name] for name in named)]
 
     def answer(handler: Callable, *arguments: object) -> dict:
         """The parts to change; what is gone, such as a film deleted in another tab, is said aside."""
@@ -283,14 +321,17 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
     def enter(browser: str | None, request: gr.Request) -> dict:
         return answer(desk.enter, browser, request.query_params.get("clip"))
 
+    def start(browser: str | None, photo: str | None, who: str | None, motion: str, *values: object) -> dict:
+        return answer(desk.start, browser, photo, who, motion, dict(zip(named, values, strict=True)))
+
     def fit_after(event: gr.events.Dependency) -> None:
-        on(event.then, plain(motions.fit), visitor, part["photo"], subject, own)
+        on(event.then, plain(motions.fit), visitor, part["photo"], subject, own, fitting)
 
     on(page.load, enter, visitor)
     fit_after(on(part["photo"].upload, plain(desk.take_photo), visitor, part["photo"]))
     fit_after(on(part["photo"].clear, plain(desk.take_photo), visitor, part["photo"]))
     fit_after(on(pictures.pick, which(desk.take_example), visitor))
-    on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject, part["photo"])
+    on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject, part["photo"], fitting)
     on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
     fit_after(on(part["library"].pick, which(desk.take_subject), visitor))
@@ -300,16 +341,19 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, values: list, pictures: gr.HTM
     on(video.upload, plain(motions.take_video), visitor, video)
     on(part["leave"].click, plain(motions.leave_video), visitor)
     on(part["start"].input, plain(motions.look_at), visitor, video, part["start"], trigger_mode="always_last")
-    on(part["motion"].pick, which(motions.choose), visitor, own, part["photo"], subject)
+    on(part["motion"].pick, which(motions.choose), visitor, own, part["photo"], subject, fitting)
     on(part["motion"].drop, which(motions.drop), visitor, own)
     on(part["fit_timer"].tick, plain(motions.poll_fitting), visitor, fitting)
     for slider in hand:
         on(slider.input, plain(motions.correct), visitor, fitting, *hand, trigger_mode="always_last")
     on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")
+    on(part["add"].upload, plain(desk.fold.take_more), visitor, part["add"], part["more_photos"])
+    on(part["more_shown"].drop, which(desk.fold.drop_more), visitor, part["more_photos"])
+    on(part["profile"].input, plain(desk.take_profile), visitor, part["profile"], subject)
     wanted = [part["start"], part["end"], part["frame"], part["fps"], part["smooth"]]
     begun = [
         on(part["read"].click, plain(desk.read), visitor, video, *wanted),
-        on(part["go"].click, plain(desk.start), visitor, *chosen),
+        on(part["go"].click, start, visitor, *chosen),
         on(part["again"].click, plain(desk.again), visitor, job, held, subject),
     ]
     if not desk.house.worker:
@@ -332,7 +376,7 @@ def borrow_gpu(house: House) -> Callable[[], None]:
     return do
 
 
-def add_endpoints(desk: Desk, part: dict, values: list[gr.Slider | gr.Number]) -> None:
+def add_endpoints(desk: Desk, part: dict) -> None:
     """What gradio_client calls, and what an MCP server offers as tools."""
     service = Service(desk.house)
 
@@ -367,16 +411,18 @@ def add_endpoints(desk: Desk, part: dict, values: list[gr.Slider | gr.Number]) -
         told, listed = gr.JSON(label="Progress"), gr.JSON(label="Motions")
         files = [gr.Video(label=t) for t in ("Side by side", "Film")]
         files += [gr.File(label=t) for t in ("GIF", "Frames")]
-        numbers = [  # the fold's, as far as the settings reach and not only the sliders
-            gr.Number(value.value, label=value.label, minimum=RULES[field].least, maximum=RULES[field].most,
-                      precision=None if field in ("s1", "s2") else 0)
-            for field, value in zip(NUMBERS, values, strict=True)
-        ]  # fmt: skip
+        own = find_profile(desk.house.profile)
+        usual = {"frames": own.frames, "fps": own.fps}
+        choices = [choice(name, usual.get(name)) for name in NUMBERS]
+        more, model = gr.File(file_count="multiple", label="Further photos"), gr.Textbox(label="The model")
+        interval = [gr.Number(label=f"Guidance {end}") for end in ("from", "to")]
+        ways = [choice("scheduler"), *interval, choice("tuning"), model, *(choice(name) for name in SWITCHES)]
+        ways += [gr.Checkbox(False, label=label) for label in ("Offload", "Compile")]
     backdrop = [part[n] for n in BEHIND]
     hand, span = ([part[n] for n in names] for names in (("scale", "shift_x", "shift_y"), ("start", "end")))
     endpoints = (
-        (service.animate, [part["photo"], name, *numbers, subject, visitor, *hand, *backdrop], told),
-        (service.extract, [part["video"], *span, numbers[1], *person, estimator, part["smooth"], visitor], told),
+        (service.animate, [part["photo"], name, *choices, subject, visitor, *hand, *backdrop, more, *ways], told),
+        (service.extract, [part["video"], *span, choices[1], *person, estimator, part["smooth"], visitor], told),
         (service.status, [job, visitor], told),
         (service.cancel, [job, visitor], told),
         (result, [job, visitor], files),
@@ -385,6 +431,15 @@ def add_endpoints(desk: Desk, part: dict, values: list[gr.Slider | gr.Number]) -
     )
     for function, inputs, outputs in endpoints:
         gr.Button(visible=False).click(in_words(function), inputs, outputs, api_name=function.__name__)
+
+
+def choice(name: str, value: object = None) -> gr.components.Component:
+    """A hidden input for a setting of this name; what may be given is told by its rule."""
+    rule = RULES[name]
+    if isinstance(rule, Switch):
+        return gr.Checkbox(True, label=rule.words)
+    kind = gr.Number if isinstance(rule, Number) else gr.Textbox
+    return kind(value, label=rule.words)
 
 
 def in_words(function: Callable) -> Callable:

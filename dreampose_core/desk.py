@@ -7,14 +7,17 @@ changes. Which toolkit draws the parts is not known here.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dreampose_core.fold import Fold
 from dreampose_core.jobs import client
 from dreampose_core.library import ClipEntry, Library, shared_clip
 from dreampose_core.motion_desk import READ, MotionDesk
 from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, Window, note
 from dreampose_core.photo import open_photo
+from dreampose_core.profiles import find_profile
 from dreampose_core.service import House, Service
 from dreampose_core.views import clip_view, file_name, own_motions, progress_view, shelf
 from pose_tools.errors import BadInput
@@ -45,6 +48,10 @@ class Desk:
     def motions(self) -> MotionDesk:
         return MotionDesk(self.house, self.window)
 
+    @property
+    def fold(self) -> Fold:
+        return Fold(self.house)
+
     def enter(self, browser: str | None, token: str | None) -> Parts:
         """Find the visitor's library and what goes on there, or open the film shared under a token."""
         library = self.house.enter(browser)
@@ -72,7 +79,7 @@ class Desk:
 
     def take_photo(self, browser: str | None, path: str | None) -> Parts:
         """A new photo: say at once if it cannot be read, and show formats that browsers do not know."""
-        parts = self._choose(self.house.library(browser), None)
+        parts = self._choose(self.house.library(browser), None) | ({} if path else self.fold.no_more())
         try:
             picture = open_photo(path) if path else None
         except BadInput as error:
@@ -82,12 +89,21 @@ class Desk:
         return parts
 
     def take_example(self, browser: str | None, index: str) -> Parts:
-        return self._choose(self.house.library(browser), None) | {"photo": str(self.examples[int(index)])}
+        parts = self._choose(self.house.library(browser), None) | self.fold.no_more()
+        return parts | {"photo": str(self.examples[int(index)])}
 
     def take_subject(self, browser: str | None, subject: str) -> Parts:
         library = self.house.library(browser)
         photo = self.window.show(library.subject(subject).photo, "photo.png")
         return self._choose(library, subject) | {"photo": photo}
+
+    def take_profile(self, browser: str | None, name: str, subject: str | None) -> Parts:
+        """Another model, with its own values; a subject that was not tuned for it is no longer chosen."""
+        library = self.house.library(browser)
+        new = self.fold.values(find_profile(name))
+        if subject and name not in library.subject(subject).tuned:
+            return self._choose(library, None) | {"photo": None} | new
+        return new
 
     def remove_subject(self, browser: str | None, subject: str, chosen: str | None) -> Parts:
         library = self.house.library(browser)
@@ -99,17 +115,21 @@ class Desk:
         return {"library": shelf(library, chosen)}
 
     def start(
-        self, browser: str | None, path: str | None, subject: str | None, motion: str, *values: float | str | None
+        self,
+        browser: str | None,
+        path: str | None,
+        subject: str | None,
+        motion: str,
+        chosen: Mapping[str, object],
     ) -> Parts:
-        """Begin a film; values: as Service.animate takes them, the hand's three and the background's three last. What
-        is wrong is said where it is."""
+        """Begin a film; chosen: further arguments of Service.animate by their names. What is wrong is said where it
+        is."""
         if not subject and not path:
             return {"photo_note": note(NO_PHOTO)}
         if not motion:
             return {"go_note": note(NO_MOTION)}
-        fold, rest = values[:-6], values[-6:]
         try:
-            told = Service(self.house).animate(path, motion, *fold, subject or "", browser or "", *rest)
+            told = Service(self.house).animate(path, motion, subject=subject, visitor=browser, **chosen)
         except BadInput as error:
             return {"go_note": note(error)}
         begun = self.poll(browser, told["job"], told["job"])
@@ -129,13 +149,14 @@ class Desk:
         held: str | None,
         chosen: str | None = None,
         photo: str | None = None,
+        fitting: str | None = None,
     ) -> Parts:
         """How a job stands. held: the job whose photo is still in the photo's place; chosen, photo: the subject or
-        else the file there, onto which a motion is put once it is read."""
+        else the file there, onto which a motion is put once it is read; fitting: the look that this replaces."""
         library = self.house.library(browser)
         now = client.status(library, job)
         parts = self._job(library, now, held, chosen)
-        return parts | self.motions.fit(browser, photo, chosen, now.motion) if parts.get("own") else parts
+        return parts | self.motions.fit(browser, photo, chosen, now.motion, fitting) if parts.get("own") else parts
 
     def stop(self, browser: str | None, job: str, held: str | None, chosen: str | None = None) -> Parts:
         """Cancel, and wait for the moment that it takes."""
@@ -181,9 +202,10 @@ class Desk:
 
     def _choose(self, library: Library, subject: str | None) -> Parts:
         """What the next film will be of: a tuned subject of the library, or else the photo."""
-        tuned = {entry.id for entry in library.subjects() if self.house.profile in entry.tuned}
+        here = self.house.profiles()
+        tuned = {entry.id for entry in library.subjects() if not here.keys().isdisjoint(entry.tuned)}
         subject = subject if subject in tuned else None
-        return {
+        return self.fold.of_subject(library, subject) | {
             "held": None,
             "subject": subject,
             "photo_note": note(TUNED, "good") if subject else None,

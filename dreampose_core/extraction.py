@@ -22,7 +22,7 @@ from pose_tools.body.chart_track import find_motion_in
 from pose_tools.body.gallery import PAPER
 from pose_tools.draw import colour_iuv
 from pose_tools.errors import BadInput
-from pose_tools.estimators.choose import NAMES
+from pose_tools.estimators.choose import AUTO, LITE, NAMES
 from pose_tools.extract import Extracted, Request, check_video, extract_poses, write_preview
 from pose_tools.files import replacing
 from pose_tools.finding import extent
@@ -144,10 +144,11 @@ def _keep_sound(extracted: Extracted, request: Request, out: Path) -> bool:
 
 
 def _units(request: Request, info: VideoInfo) -> dict[str, int]:
-    """Frames to read, and to draw."""
+    """Frames to read, to lay a body under where the estimator gives charts alone, and to draw."""
     end = info.seconds if request.end is None else min(request.end, info.seconds or request.end)
     frames = max(1, round((end - request.start) * request.fps))
-    return {"read": frames, "draw": frames}
+    charts = request.estimator != LITE and (request.estimator != AUTO or request.device.startswith("cuda"))
+    return {"read": frames, "body": frames if charts else 0, "draw": frames}
 
 
 def _speeds(library: Library, request: Request) -> Path:

@@ -97,15 +97,21 @@ class MotionDesk:
     # motions that were read
 
     def choose(
-        self, browser: str | None, motion: str, own: str | None, photo: str | None = None, subject: str | None = None
+        self,
+        browser: str | None,
+        motion: str,
+        own: str | None,
+        photo: str | None = None,
+        subject: str | None = None,
+        fitting: str | None = None,
     ) -> Parts:
         """A motion was picked: of the gallery, or one that was read from a video, which is put on the photo.
 
-        own: the one that was shown.
+        own: the one that was shown; fitting: the look at it.
         """
         library = self.house.library(browser)
         if motion in {entry.id for entry in library.motions()}:
-            return self.show(library, motion) | self.fit(browser, photo, subject, motion)
+            return self.show(library, motion) | self.fit(browser, photo, subject, motion, fitting)
         return self._none() if own else {}
 
     def show(self, library: Library, motion: str) -> Parts:
@@ -146,13 +152,18 @@ class MotionDesk:
 
     # the motion on the photo
 
-    def fit(self, browser: str | None, photo: str | None, subject: str | None, own: str | None) -> Parts:
-        """Begin to put the chosen motion on the photo in its place, where both are there."""
+    def fit(
+        self, browser: str | None, photo: str | None, subject: str | None, own: str | None, before: str | None = None
+    ) -> Parts:
+        """Begin to put the chosen motion on the photo in its place, where both are there.
+
+        before: the look of this same tab that the new one takes the place of; other tabs keep theirs.
+        """
         library = self.house.library(browser)
         if not own or not (photo or subject):
             return {"fitting": None, "fit": None, "hand": HIDDEN, "fit_timer": Look(active=False)}
         try:
-            job = self.house.fit(library, own, photo, subject)
+            job = self.house.fit(library, own, photo, subject, before)
         except BadInput as error:
             return {"fitting": None, "fit": note(error), "hand": HIDDEN, "fit_timer": Look(active=False)}
         begun = {"fitting": job, "fit": note(FITTING, "busy"), "fit_timer": Look(active=True), "hand": HIDDEN}

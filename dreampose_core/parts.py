@@ -10,6 +10,8 @@ PARTS = (
     " take_beside take_gif take_frames share link photo photo_note go go_note library"
     " motion video drop reading frame start end read read_note own chosen preview about take_poses"
     " fitting fit_timer fit hand scale shift_x shift_y frames fps"
+    " profile steps s1 s2 guidance_from guidance_to scheduler finetune_steps decoder_steps tuning tune tuned"
+    " more_photos more_shown more_note"
 ).split()
 
 Parts = dict[str, object]

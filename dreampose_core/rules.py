@@ -14,7 +14,8 @@ from pose_tools.errors import BadInput
 
 @dataclass(frozen=True)
 class Number:
-    """A number from least to most, both allowed; a whole one where least is an int. words: begin the sentence."""
+    """A number from least to most, both allowed; a whole one, 36 or 36.0, where least is an int. words: begin the
+    sentence."""
 
     words: str
     about: str
@@ -29,7 +30,7 @@ class Number:
         if not _is_number(value, self.whole) or not self.least <= value <= self.most:
             kind = "a whole number" if self.whole else "a number"
             raise BadInput(f"{self.words} must be {kind} from {self.least:g} to {self.most:,}.".replace(".0.", "."))
-        return value
+        return int(value) if self.whole else value
 
 
 @dataclass(frozen=True)
@@ -96,4 +97,6 @@ Rule = Number | Span | Choice | Switch | Text
 
 
 def _is_number(value: object, whole: bool) -> bool:
-    return isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return not whole or float(value).is_integer()

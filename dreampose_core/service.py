@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from dreampose_core.background import COLOUR, KEEP
 from dreampose_core.jobs import client
 from dreampose_core.jobs.inline import do_job, take_job
 from dreampose_core.library import LOCAL, Library, MotionEntry, new_visitor
-from dreampose_core.profiles import DEFAULT_PROFILE
+from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile
 from dreampose_core.progress import TITLES
 from dreampose_core.settings import AnimateSettings
 from pose_tools.body.motion import find_motion
@@ -43,6 +43,27 @@ class House:
     device: str = "cpu"
     worker: bool = True
 
+    @property
+    def has_gpu(self) -> bool:
+        return self.device.startswith("cuda")
+
+    def profiles(self) -> dict[str, Profile]:
+        """The models whose weights are here, the house's own first."""
+        own = find_profile(self.profile)
+        return {own.name: own} | {name: profile for name, profile in PROFILES.items() if profile.here}
+
+    def profile_of(self, library: Library, subject: str | None, wanted: str | None) -> str:
+        """The model for a film: the one that is wanted, or that a subject was tuned for, or the house's own.
+
+        Raises BadInput where the weights of the one that is wanted are not here.
+        """
+        if wanted:
+            if wanted not in self.profiles():
+                raise BadInput(f"There is no model {wanted!r} here; there are: {', '.join(self.profiles())}.")
+            return wanted
+        tuned = library.subject(subject).tuned if subject else ()
+        return next((name for name in self.profiles() if name in tuned), self.profile)
+
     def library(self, visitor: str | None) -> Library:
         """A visitor's library. Raises BadInput for a visitor that cannot be."""
         if not self.public:
@@ -65,8 +86,13 @@ class House:
         photo: str | None,
         subject: str | None,
         backdrop: str | None = None,
+        more: Sequence[str] = (),
+        offload: bool = False,
+        compile: bool = False,
     ) -> str:
         """Put a film of a subject, or else of a photo, in line, and return the job's id. Raises BadInput."""
+        if (offload or compile) and not self.has_gpu:
+            raise BadInput("Offloading and compiling are for a GPU, and this machine has none.")
         if not subject and not photo:
             raise BadInput("Please choose a photo first.")
         if subject:
@@ -74,6 +100,7 @@ class House:
         else:
             given = {"photo": Path(photo), "title": _title(photo)}
         given["backdrop"] = Path(backdrop) if backdrop else None
+        given |= {"more": [Path(each) for each in more], "offload": offload, "compile": compile}
         job = client.submit_animate(library, settings, device=self.device, **given)
         self.see_to_worker()
         return job
@@ -84,13 +111,16 @@ class House:
         self.see_to_worker()
         return job
 
-    def fit(self, library: Library, motion: str, photo: str | None, subject: str | None) -> str:
-        """Begin a look at how a motion lies on a subject, or else on a photo; return the job's id. Raises BadInput.
+    def fit(
+        self, library: Library, motion: str, photo: str | None, subject: str | None, before: str | None = None
+    ) -> str:
+        """Begin a look at how a motion lies on a subject, or else on a photo, in the place of the look before; return
+        the job's id. Raises BadInput.
 
         It needs no accelerator, and so never waits for a film that is made on one.
         """
         given = {"subject": subject} if subject else {"photo": Path(photo)}
-        job = client.submit_align(library, motion, **given, profile=self.profile)
+        job = client.submit_align(library, motion, **given, profile=self.profile, before=before)
         if self.worker:
             client.ensure_worker(self.root)
         else:
@@ -128,22 +158,34 @@ class Service:
         self,
         photo: str | None,
         motion: str,
-        frames: int,
-        fps: int,
-        steps: int,
-        s1: float,
-        s2: float,
-        seed: int,
-        finetune_steps: int,
-        decoder_steps: int,
-        subject: str = "",
-        visitor: str = "",
-        scale: float = 1.0,
-        shift_x: float = 0.0,
-        shift_y: float = 0.0,
-        background: str = KEEP,
-        background_colour: str = COLOUR,
+        frames: int | None = None,
+        fps: int | None = None,
+        steps: int | None = None,
+        s1: float | None = None,
+        s2: float | None = None,
+        seed: int | None = None,
+        finetune_steps: int | None = None,
+        decoder_steps: int | None = None,
+        subject: str | None = None,
+        visitor: str | None = None,
+        scale: float | None = None,
+        shift_x: float | None = None,
+        shift_y: float | None = None,
+        background: str | None = None,
+        background_colour: str | None = None,
         background_picture: str | None = None,
+        more_photos: list[str] | None = None,
+        scheduler: str | None = None,
+        guidance_from: float | None = None,
+        guidance_to: float | None = None,
+        tuning: str | None = None,
+        profile: str | None = None,
+        finetuned: bool | None = None,
+        refined: bool | None = None,
+        detail: bool | None = None,
+        match_colours: bool | None = None,
+        offload: bool = False,
+        compile: bool = False,
     ) -> dict:
         """Start a film of the person in a photo doing a motion; ask `status` until it is done.
 
@@ -152,7 +194,7 @@ class Service:
             motion: The name of one of the `motions`, or the id of a motion that `extract` read from a video.
             frames: How many frames the film has; one that follows a video keeps its speed, and ends where it ends.
             fps: Frames a second.
-            steps: Denoising steps of each frame.
+            steps: Denoising steps of each frame; left out, this and what follows is the model's own.
             s1: Strength of the guidance by the photo.
             s2: Strength of the guidance by the pose.
             seed: The seed of all that is random.
@@ -166,31 +208,58 @@ class Service:
             background: What is behind the person: keep (the photo's own), plain (a colour), or picture.
             background_colour: The colour of a plain background, as #rrggbb.
             background_picture: The picture to put behind the person.
+            more_photos: Up to 8 further photos of the same person, which a new subject learns from.
+            scheduler: The sampler: pndm, ddim, dpm++ or unipc.
+            guidance_from: Where in the sampling the guidance begins, 0 to 1.
+            guidance_to: Where it ends.
+            tuning: The way of finetuning: lora, small (for cards with 12 GB) or full.
+            profile: The model, where the weights of several are here.
+            finetuned: Whether the weights are used that learnt this subject.
+            refined: Whether the refiner mends the frames with the photo's own pixels.
+            detail: Whether the photo's fine detail is laid over the frames.
+            match_colours: Whether the frames' colours are brought to the photo's.
+            offload: For small cards: only what is at work lies on the GPU.
+            compile: Compile the networks, for many frames on a GPU.
 
         Returns:
             The job's id, the visitor's id, the state and the progress.
         """
         library = self.house.library(visitor) if visitor else self.house.enter(None)
         own = _own_motion(library, motion)
-        settings = AnimateSettings(
-            motion=own.title if own else motion,
-            extraction=own.id if own else None,
-            scale=scale,
-            shift_x=shift_x,
-            shift_y=shift_y,
-            frames=frames,
-            fps=fps,
-            steps=steps,
-            s1=s1,
-            s2=s2,
-            seed=seed,
-            finetune_steps=None if subject else finetune_steps,
-            decoder_steps=None if subject else decoder_steps,
-            profile=self.house.profile,
-            background=background or KEEP,
-            background_colour=background_colour or COLOUR,
+        model = self.house.profile_of(library, subject or None, profile or None)
+        interval = None
+        if guidance_from is not None or guidance_to is not None:
+            usual = find_profile(model).guidance_interval
+            interval = tuple(u if g is None else g for g, u in zip((guidance_from, guidance_to), usual, strict=True))
+        asked = {
+            "motion": own.title if own else motion,
+            "extraction": own.id if own else None,
+            "scale": scale,
+            "shift_x": shift_x,
+            "shift_y": shift_y,
+            "frames": frames,
+            "fps": fps,
+            "steps": steps,
+            "s1": s1,
+            "s2": s2,
+            "guidance_interval": interval,
+            "scheduler": scheduler or None,
+            "seed": seed,
+            "finetune_steps": None if subject else finetune_steps,
+            "decoder_steps": None if subject else decoder_steps,
+            "tuning": None if subject else tuning or None,
+            "profile": model,
+            "background": background or None,
+            "background_colour": background_colour or None,
+            "finetuned": finetuned,
+            "refined": refined,
+            "detail": detail,
+            "match_colours": match_colours,
+        }
+        settings = AnimateSettings(**{name: value for name, value in asked.items() if value is not None})
+        begun = self.house.begin(
+            library, settings, photo, subject or None, background_picture, more_photos or (), offload, compile
         )
-        begun = self.house.begin(library, settings, photo, subject or None, background_picture)
         return self._tell(library, begun)
 
     def extract(

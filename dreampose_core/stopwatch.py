@@ -12,7 +12,7 @@ from dreampose_core.library import read_json, write_json
 from dreampose_core.progress import Progress, Report
 
 GUESSES = {  # seconds a unit
-    "read": 0.2, "draw": 0.03, "fit": 6.0,
+    "read": 0.2, "body": 0.2, "draw": 0.03, "fit": 6.0,
     "prepare": 10.0, "finetune": 1.0, "decoder": 1.0, "render": 0.15, "write": 0.1,
 }  # fmt: skip
 
@@ -64,19 +64,38 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in kilobytes
 
 
-def expected_seconds(path: Path, profile: str, units: Mapping[str, int]) -> dict[str, float]:
+def expected_seconds(
+    path: Path, profile: str, units: Mapping[str, int], ways: Mapping[str, str] | None = None
+) -> dict[str, float]:
     """Seconds each stage will take, by the speeds that `remember` kept in the file, else by a guess.
 
-    units: how much of each stage there is to do (1 person, steps, frames times denoising steps, frames).
+    units: how much of each stage there is to do (1 person, steps, frames times denoising steps, frames); ways: by the
+    stage, what its speed depends on beside the profile. A way that was never gone takes as long as the last one did.
     """
-    speeds = GUESSES | (read_json(path) or {}).get(profile, {})
-    return {stage: speeds[stage] * amount for stage, amount in units.items()}
+    speeds, ways = GUESSES | (read_json(path) or {}).get(profile, {}), ways or {}
+    return {stage: speeds.get(_key(stage, ways), speeds[stage]) * amount for stage, amount in units.items()}
 
 
-def remember(path: Path, profile: str, units: Mapping[str, int], watch: Stopwatch) -> None:
-    """Keep the speeds of a job that ran in one piece; `units` as for expected_seconds."""
+def remember(
+    path: Path, profile: str, units: Mapping[str, int], watch: Stopwatch, ways: Mapping[str, str] | None = None
+) -> None:
+    """Keep the speeds of a job that ran in one piece; `units` and `ways` as for expected_seconds."""
     if watch.runs > 1:
         return
     kept = read_json(path) or {}
     new = {stage: watch.seconds[stage] / n for stage, n in units.items() if n and stage in watch.seconds}
+    new |= {_key(stage, ways or {}): speed for stage, speed in new.items()}
     write_json(path, kept | {profile: kept.get(profile, {}) | new})
+
+
+def known_seconds(path: Path, profile: str, units: Mapping[str, int], ways: Mapping[str, str]) -> float | None:
+    """Seconds of stages together by the speeds that are kept of the same ways, None where one is missing."""
+    speeds = (read_json(path) or {}).get(profile, {})
+    wanted = {_key(stage, ways): amount for stage, amount in units.items() if amount}
+    if not wanted.keys() <= speeds.keys():
+        return None
+    return sum(speeds[key] * amount for key, amount in wanted.items())
+
+
+def _key(stage: str, ways: Mapping[str, str]) -> str:
+    return f"{stage} ({ways[stage]})" if ways.get(stage) else stage

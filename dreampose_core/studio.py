@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dreampose_core.background import choose, replace_background, standing
+from dreampose_core.background import KEEP, choose, replace_background, standing
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet
 from dreampose_core.checkpoints import FINISHED, fingerprint, load_model, load_tuned
 from dreampose_core.drive import clip_length, load_drive, make_poses
@@ -32,9 +32,9 @@ from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.profiles import Profile, find_profile
 from dreampose_core.progress import Progress, Report, silent
 from dreampose_core.settings import AnimateSettings
-from dreampose_core.stopwatch import Stopwatch, expected_seconds, remember
+from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
 from dreampose_core.subject import Subject, prepare_subject
-from dreampose_core.tuning import FinetuneSettings, tuning_of
+from dreampose_core.tuning import DEFAULT_TUNINGS, FinetuneSettings, tuning_of
 from pose_tools.body.figure import Pose
 from pose_tools.draw import colour_iuv, overlay
 from pose_tools.errors import BadInput
@@ -87,7 +87,7 @@ def profile_of(settings: AnimateSettings) -> Profile:
 
 def expected(order: Order) -> dict[str, float]:
     """Seconds each stage of make_clip (of make_subject, where there is no clip) will take on this machine."""
-    return expected_seconds(_speeds(order), order.settings.profile, _units(order))
+    return expected_seconds(_speeds(order), order.settings.profile, _units(order), _ways(order))
 
 
 def make_subject(order: Order, report: Report = silent) -> None:
@@ -97,7 +97,7 @@ def make_subject(order: Order, report: Report = silent) -> None:
     report = watch.listen(report)
     subject, sheet, pipeline = _prepare(order, report)
     _tune(order, pipeline, subject, sheet, report)
-    remember(_speeds(order), order.settings.profile, units, watch)
+    remember(_speeds(order), order.settings.profile, units, watch, _ways(order))
 
 
 def make_clip(order: Order, report: Report = silent) -> ClipEntry:
@@ -120,11 +120,13 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     settings = replace(settings, frames=len(poses))
     moved = Moves(sheet, moves) if moves else None
     behind = None if backdrop is None else Behind(backdrop, sheet.background, poses, moved)
+    if not settings.refined and tuned.refiner is not None:
+        tuned = tuned.with_parts(refiner=None)
     frames = _render(order, settings, tuned, subject, poses, moved, behind, report)
     made = _write(order, settings, subject, poses, frames, report)
     about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses)}
     write_json(made / "report.json", about | watch.summary())
-    remember(_speeds(order), settings.profile, units, watch)
+    remember(_speeds(order), settings.profile, units, watch, _ways(order))
     title = order.library.subject(order.subject).title
     return order.library.add_clip(order.clip, made, order.subject, title, settings.to_dict())
 
@@ -182,9 +184,10 @@ def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePip
     """The subject and its sheet, from the library or from the photo, and the model without a finetune."""
 
     def say(step: int, message: str, picture: np.ndarray | None = None) -> None:
-        report(Progress("prepare", step, 4, preview=picture, message=message))
+        report(Progress("prepare", step, 4 + len(more), preview=picture, message=message))
 
     folder, profile = order.library.subject_folder(order.subject), order.profile
+    more = order.more if order.settings.finetuned and not (_tuned_folder(order) / FINISHED).exists() else ()
     if not (folder / "photo.png").exists():
         if order.photo is None:
             raise BadInput("There is no such subject.")
@@ -204,9 +207,12 @@ def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePip
     sheet = Sheet.load(folder / "sheet.npz")
     if not (folder / "subject.json").exists():
         order.library.add_subject(order.subject, order.title, subject.photo)
-    say(3, "Loading the model")
+    for index, photo in enumerate(more, 1):
+        say(2 + index, f"Finding the person in further photo {index} of {len(more)}")
+        _prepare_more(folder / "more" / str(index), photo, profile)
+    say(3 + len(more), "Loading the model")
     pipeline = load_pipeline(profile, order.device)
-    say(4, "Ready")
+    say(4 + len(more), "Ready")
     return subject, sheet, pipeline
 
 
@@ -238,6 +244,8 @@ def _tune(
         s1=_given(asked.s1, profile.s1),
         s2=_given(asked.s2, profile.s2),
     )
+    if not settings.finetuned:
+        return pipeline, settings
     if kept:
         return load_tuned(pipeline, folder), settings
     tune = replace(
@@ -249,26 +257,27 @@ def _tune(
 
 def _known_seconds(order: Order, tune: FinetuneSettings) -> float | None:
     """What a finetune takes by the speeds of earlier ones, None where there were none."""
-    known = (read_json(_speeds(order)) or {}).get(order.settings.profile, {})
-    wanted = {"finetune": tune.steps, "decoder": tune.decoder_steps}
-    if not all(stage in known for stage, steps in wanted.items() if steps):
-        return None
-    return sum(known[stage] * steps for stage, steps in wanted.items() if steps)
+    units = {"finetune": tune.steps, "decoder": tune.decoder_steps}
+    return known_seconds(_speeds(order), order.settings.profile, units, _ways(order))
+
+
+def _prepare_more(folder: Path, photo: Path, profile: Profile) -> None:
+    """A further photo, prepared as the main one is and kept beside it."""
+    if not (folder / "photo.png").exists():
+        try:
+            prepare_subject(open_photo(photo), profile.width, profile.height).save(folder)
+        except BadInput as error:
+            raise BadInput(f"Further photo {folder.name}: {error}") from error
+    one = Subject.load(folder)
+    if not (folder / "sheet.npz").exists():
+        with replacing(folder / "sheet.npz") as temporary:
+            make_sheet(one.photo, one.mask, one.body).save(temporary)
 
 
 def _more_photos(order: Order) -> list[tuple[Subject, Sheet]]:
-    """The further photos, each prepared as the main one is and kept beside it."""
-    made, profile = [], order.profile
-    for index, photo in enumerate(order.more, 1):
-        folder = order.library.subject_folder(order.subject) / "more" / str(index)
-        if not (folder / "photo.png").exists():
-            prepare_subject(open_photo(photo), profile.width, profile.height).save(folder)
-        one = Subject.load(folder)
-        if not (folder / "sheet.npz").exists():
-            with replacing(folder / "sheet.npz") as temporary:
-                make_sheet(one.photo, one.mask, one.body).save(temporary)
-        made.append((one, Sheet.load(folder / "sheet.npz")))
-    return made
+    """The further photos, as _prepare left them."""
+    folders = [order.library.subject_folder(order.subject) / "more" / str(i) for i in range(1, len(order.more) + 1)]
+    return [(Subject.load(folder), Sheet.load(folder / "sheet.npz")) for folder in folders]
 
 
 def _tuned_folder(order: Order) -> Path:
@@ -282,16 +291,30 @@ def _given(value: float | None, otherwise: float) -> float:
 def _units(order: Order) -> dict[str, int]:
     """How much there is to do of each stage: persons, steps, denoising steps of all frames, frames."""
     asked, profile = order.settings, order.profile
-    tuned = (_tuned_folder(order) / FINISHED).exists()
+    tuned = not asked.finetuned or (_tuned_folder(order) / FINISHED).exists()
     known = (order.library.subject_folder(order.subject) / "subject.json").exists()
     units = {
-        "prepare": 0 if known else 1,
+        "prepare": 0 if known else 1 + len(order.more),
         "finetune": 0 if tuned else _given(asked.finetune_steps, profile.finetune_steps),
         "decoder": 0 if tuned else _given(asked.decoder_steps, profile.decoder_steps),
     }
     if order.clip:
         units |= {"render": asked.frames * _given(asked.steps, profile.steps), "write": asked.frames}
     return units
+
+
+def _ways(order: Order) -> dict[str, str]:
+    """What the stages' speeds depend on beside the profile: the tuning; what is computed for a frame; where it lies."""
+    asked, profile = order.settings, order.profile
+    tuning = asked.tuning or DEFAULT_TUNINGS.get(profile.name, "")
+    interval = asked.guidance_interval or profile.guidance_interval
+    guidance = Guidance(_given(asked.s1, profile.s1), _given(asked.s2, profile.s2), interval)
+    extras = [name for name in ("detail", "match_colours") if getattr(asked, name)]
+    extras += [] if asked.refined else ["not refined"]
+    extras += [] if asked.background == KEEP else ["background"]
+    extras += [name for name in ("offload", "compile") if getattr(order, name)]
+    render = ", ".join([f"{guidance.most_conditions} conditions", *extras])
+    return {"finetune": tuning, "decoder": tuning, "render": render}
 
 
 def _speeds(order: Order) -> Path:

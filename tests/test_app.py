@@ -15,6 +15,7 @@ from gradio_client.exceptions import AppError
 
 import app
 from dreampose_core.desk import LIFETIME, Desk
+from dreampose_core.fold import Fold
 from dreampose_core.jobs import client as jobs
 from dreampose_core.jobs.inline import do_job, give_up, take_job
 from dreampose_core.library import LOCAL, Library, new_visitor
@@ -145,16 +146,50 @@ def test_a_film_is_cancelled(local, example_photo):
     ("changes", "words"),
     [
         ({"photo": None}, "choose a photo"),
-        ({"seed": -1}, "minimum"),
-        ({"frames": 10**6}, "maximum"),
+        ({"seed": -1}, "The seed must be a whole number from 0 to"),
+        ({"frames": 10**6}, "The number of frames must be a whole number from 1 to 1,800"),
+        ({"fps": 12.5}, "The number of frames a second must be a whole number"),
+        ({"scheduler": "euler"}, "The scheduler must be one of pndm, ddim"),
+        ({"guidance_from": 0.8, "guidance_to": 0.2}, "must be two numbers from 0 to 1, the smaller one first"),
+        ({"tuning": "huge"}, "The tuning must be one of lora, small, full"),
+        ({"profile": "grand"}, "no model 'grand' here"),
+        ({"offload": True}, "for a GPU, and this machine has none"),
         ({"subject": "../../etc"}, "no such subject"),
         ({"subject": "0" * 24}, "no such subject"),
         ({"motion": "moonwalk"}, "no motion named moonwalk.* catwalk"),
+        ({"background": "picture"}, "choose a picture for the background"),
+        ({"background": "plain", "background_colour": "red"}, "like #f2f2f2"),
     ],
 )
 def test_what_cannot_be_used_is_told_in_plain_words(local, example_photo, changes, words):
     with pytest.raises(AppError, match=words):
         animate(local, **{"photo": example_photo, **changes})
+
+
+def test_every_choice_reaches_the_film(served, local, example_photo):
+    asked = {"scheduler": "unipc", "guidance_from": 0.25, "guidance_to": 0.75, "tuning": "small", "profile": "tiny"}
+    asked |= {"refined": False, "detail": False, "match_colours": False, "s1": None, "steps": None, "frames": 2}
+    further = [handle_file(example_photo), handle_file(example_photo)]
+    told = ended(local, animate(local, example_photo, more_photos=further, **asked))
+    assert told["state"] == "done", told["error"]
+    library = Library(served.root)
+    kept = library.clip(told["clip"]).settings
+    assert kept["guidance_interval"] == [0.25, 0.75] and (kept["s1"], kept["steps"]) == (1.0, 2)
+    same = ("scheduler", "tuning", "profile", "refined", "detail", "match_colours", "frames")
+    assert {name: kept[name] for name in same} == {name: asked[name] for name in same}
+    assert sorted(path.name for path in (library.subject(told["subject"]).folder / "more").iterdir()) == ["1", "2"]
+    said = Fold(House(served.root, profile="tiny")).of_subject(library, told["subject"])["tuned"]["text"]
+    assert "for small cards" in said and "1 steps and 1 of the decoder, from 3 photos" in said
+
+
+def test_further_photos_that_cannot_be_used_are_told_by_name(local, film, example_photo, tmp_path):
+    (tmp_path / "words.jpg").write_text("This is no photo at all.")
+    with pytest.raises(AppError, match="words.jpg: This file is not a picture"):
+        animate(local, example_photo, more_photos=[handle_file(tmp_path / "words.jpg")])
+    with pytest.raises(AppError, match="Up to 8 further photos can be learnt from, and these are 9"):
+        animate(local, example_photo, more_photos=[handle_file(example_photo)] * 9)
+    with pytest.raises(AppError, match="learnt from only while a subject is tuned"):
+        animate(local, None, subject=film["subject"], more_photos=[handle_file(example_photo)])
 
 
 def test_a_text_that_says_it_is_a_photo_is_refused(local, tmp_path):
@@ -188,10 +223,15 @@ def test_a_path_that_a_client_types_is_not_read(served, film):
     clip = Library(served.root).clip(film["job"])
     before = len(jobs.jobs(Library(served.root)))
     for endpoint, path, values in (
-        ("animate", clip.thumbnail, [MOTION, *SHORT.values(), "", "", 1.0, 0.0, 0.0]),
+        ("animate", clip.thumbnail, [MOTION, *SHORT.values(), *[None] * 18, False, False]),
+        ("animate", None, [MOTION, *SHORT.values(), *[None] * 8, [clip.thumbnail], *[None] * 9, False, False]),
         ("extract", clip.video, [0.0, 0.0, 12, -1, -1, "auto", True, ""]),
     ):
-        file = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+        def typed(path: Path) -> dict:
+            return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+        values = [[typed(path) for path in value] if isinstance(value, list) else value for value in values]
+        file = path and typed(path)
         request = urllib.request.Request(
             f"{served.local}gradio_api/call/{endpoint}",
             json.dumps({"data": [file, *values]}).encode(),

@@ -65,6 +65,13 @@ window.studio = (() => {
       ${found.warnings.map((text) => note({ kind: "error", text })).join("")}`;
   }
 
+  // [{picture, title}]: further photos of the same person
+  function photos(list) {
+    const one = (photo, i) => `<li><img src="${esc(photo.picture)}" alt="${esc(photo.title)}" draggable="false">
+      <button type="button" class="away" data-do="drop" data-id="${i}" aria-label="Remove ${esc(photo.title)}">${ICONS.close}</button></li>`;
+    return list?.length ? `<ul class="more">${list.map(one).join("")}</ul>` : "";
+  }
+
   // [{picture, title}]
   function examples(list) {
     if (!list.length) return "";
@@ -257,5 +264,5 @@ window.studio = (() => {
     look(); // it is put up together with its first value
   }
 
-  return { arrive, motions, frame, about, fit, examples, note, progress, heading, link, library, act, choose, point };
+  return { arrive, motions, frame, about, fit, photos, examples, note, progress, heading, link, library, act, choose, point };
 })();

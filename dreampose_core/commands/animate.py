@@ -13,6 +13,8 @@ from pathlib import Path
 
 from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN
 from dreampose_core.commands.common import (
+    TUNING,
+    add_settings,
     add_subject_arguments,
     alone,
     check_source,
@@ -20,16 +22,31 @@ from dreampose_core.commands.common import (
     hash_of,
     make_order,
     progress_lines,
+    settings_in,
 )
 from dreampose_core.extraction import check_request, expected_to_read, read_motion
 from dreampose_core.library import Library, MotionEntry
-from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.settings import RULES, AnimateSettings
 from dreampose_core.studio import expected, make_clip
 from pose_tools.errors import BadInput
 from pose_tools.estimators.choose import AUTO, NAMES
 from pose_tools.extract import Request
 
+CHOSEN = (  # settings of the film that the command line takes as they are
+    "fps",
+    "steps",
+    "s1",
+    "s2",
+    "guidance_interval",
+    "scheduler",
+    "scale",
+    "shift_x",
+    "shift_y",
+    "finetuned",
+    "refined",
+    "detail",
+    "match_colours",
+)
 ENDINGS = (".mp4", ".gif")
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
 FRAMES = 36  # of a clip that follows no video
@@ -50,23 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="second of the video to begin at")
     parser.add_argument("--end", type=float, metavar="S", help="second of the video to end at")
     parser.add_argument("--estimator", choices=NAMES, default=AUTO, help="of the video's poses, default %(default)s")
-    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="size of poses without a body, times")
-    parser.add_argument("--shift-x", type=float, default=0.0, metavar="X", help="their shift to the right, in widths")
-    parser.add_argument("--shift-y", type=float, default=0.0, metavar="Y", help="their shift down, in heights")
     parser.add_argument(
-        "--fps", type=int, default=12, metavar="N", help="frames a second, default %(default)s"
+        "--person", metavar="X,Y", help="a point on whom to follow in the first frame of a video of several, 0 to 1"
     )
-    parser.add_argument("--steps", type=int, metavar="N", help="denoising steps a frame")
-    parser.add_argument("--s1", type=float, metavar="X", help="strength of the guidance by the photo")
-    parser.add_argument("--s2", type=float, metavar="X", help="strength of the guidance by the pose")
-    parser.add_argument("--scheduler", choices=SCHEDULERS, help="the sampler; default the profile's")
-    parser.add_argument(
-        "--guidance-interval",
-        type=float,
-        nargs=2,
-        metavar=("FROM", "TO"),
-        help="the part of the sampling in which the guidance is on, 0 (begin) to 1 (end)",
-    )
+    add_settings(parser, CHOSEN)
     parser.add_argument(
         "--background",
         metavar="keep|#RRGGBB|FILE",
@@ -95,23 +99,13 @@ def run(options: argparse.Namespace) -> int:
     settings = AnimateSettings(
         motion=file.stem if file else options.motion,
         frames=FRAMES if options.frames is None else options.frames,
-        fps=options.fps,
-        steps=options.steps,
-        s1=options.s1,
-        s2=options.s2,
-        finetune_steps=options.finetune_steps,
-        decoder_steps=options.decoder_steps,
-        seed=options.seed,
         profile=options.profile,
-        scale=options.scale,
-        shift_x=options.shift_x,
-        shift_y=options.shift_y,
-        scheduler=options.scheduler,
-        guidance_interval=options.guidance_interval,
-        tuning=options.tuning,
+        **settings_in(options, (*TUNING, *CHOSEN)),
         background=PICTURE if backdrop else PLAIN if options.background != KEEP else KEEP,
         background_colour=options.background if options.background.startswith("#") else COLOUR,
     )
+    if options.person is not None and not follow:
+        raise BadInput("--person is for a video that is followed; please leave it out.")
     sound = None
     if follow:
         motion = _follow(options, file)
@@ -134,8 +128,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _follow(options: argparse.Namespace, video: Path) -> MotionEntry:
     """The motion of a video, read now or by an earlier run of the same command. Raises BadInput."""
+    person = None if options.person is None else _point(options.person)
     request = Request(
-        video, float(options.fps), options.start, options.end, options.estimator, device=device_of(options)
+        video, float(options.fps), options.start, options.end, options.estimator, person, device=device_of(options)
     )
     check_source(options)
     info = check_request(request)
@@ -143,7 +138,7 @@ def _follow(options: argparse.Namespace, video: Path) -> MotionEntry:
     if (end - options.start) * options.fps > RULES["frames"].most:
         raise BadInput(f"A film has at most {RULES['frames'].most} frames; choose a shorter part, or a smaller --fps.")
     library = Library(options.library)
-    motion = hash_of(video, [request.fps, request.start, request.end, request.estimator])
+    motion = hash_of(video, [request.fps, request.start, request.end, request.estimator, *(person or ())])
     with alone(library, motion, "video"):
         folder = library.job_folder(motion)
         try:
@@ -152,3 +147,14 @@ def _follow(options: argparse.Namespace, video: Path) -> MotionEntry:
             )
         finally:
             library.delete_job_folder(motion)
+
+
+def _point(text: str) -> tuple[float, float]:
+    """X,Y with both in 0 to 1. Raises BadInput."""
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        x = y = -1.0
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        raise BadInput("--person is a point like 0.3,0.5: from the left and from the top, 0 to 1.")
+    return x, y

@@ -8,22 +8,25 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import torch
 
 from dreampose_core.jobs.lock import take
 from dreampose_core.library import Library
+from dreampose_core.more_photos import MOST_MORE, NO_MORE, check_more
 from dreampose_core.photo import open_photo
 from dreampose_core.profiles import DEFAULT_PROFILE
 from dreampose_core.progress import TITLES, Progress, Report, SecondsLeft
-from dreampose_core.settings import AnimateSettings
+from dreampose_core.rules import Number, Span, Switch
+from dreampose_core.settings import RULES, AnimateSettings
 from dreampose_core.studio import Order
-from dreampose_core.tuning import TUNINGS
 from pose_tools.errors import BadInput
 
+TUNING = ("finetune_steps", "decoder_steps", "tuning", "seed")  # settings of the finetune
 LINE_EVERY = 2.0  # seconds between progress lines where nobody can overwrite them
 
 
@@ -33,13 +36,15 @@ def add_subject_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", default=DEFAULT_PROFILE, help="the model (see profiles), default %(default)s"
     )
-    parser.add_argument("--finetune-steps", type=int, metavar="N", help="of UNet and adapter on this subject")
-    parser.add_argument("--decoder-steps", type=int, metavar="N", help="of the decoder on this subject")
-    parser.add_argument("--tuning", choices=TUNINGS, help="the way of finetuning; small is for cards with 12 GB")
+    add_settings(parser, TUNING)
     parser.add_argument(
-        "--more-photos", type=Path, nargs="+", default=(), metavar="FILE", help="of the same person, to learn from"
+        "--more-photos",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help=f"up to {MOST_MORE} of the same person, to learn from",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random")
     parser.add_argument(
         "--library", type=Path, default=Path("library"), metavar="DIR", help="default %(default)s"
     )
@@ -47,17 +52,44 @@ def add_subject_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default="", help="the new subject's title in the library")
 
 
+def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """A flag for each of these settings, by its rule; the rule itself looks at what is given."""
+    defaults = {field.name: field.default for field in fields(AnimateSettings)}
+    for name in names:
+        rule, default = RULES[name], defaults[name]
+        usual = "the profile's" if default is None else "on" if default is True else "off" if not default else default
+        if isinstance(rule, Number):
+            kind = {"type": int, "metavar": "N"} if rule.whole else {"type": float, "metavar": "X"}
+            usual = f"{default:g}" if default is not None else usual
+        elif isinstance(rule, Span):
+            kind = {"type": float, "nargs": 2, "metavar": ("FROM", "TO")}
+        elif isinstance(rule, Switch):
+            kind = {"action": argparse.BooleanOptionalAction}
+        else:
+            kind = {"choices": rule.choices}
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, default=default, help=f"{rule.about}; default {usual}", **kind)
+
+
+def settings_in(options: argparse.Namespace, names: Iterable[str]) -> dict[str, object]:
+    """What `add_settings` has read of these names."""
+    return {name: getattr(options, name) for name in names}
+
+
 def check_source(options: argparse.Namespace) -> None:
     """BadInput unless there is either a subject of the library, or photos that can be read."""
     if (options.photo is None) == (options.subject is None):
         raise BadInput("Please give either a photo or --subject with an id of the library.")
     if options.subject is not None:
+        if options.more_photos:
+            raise BadInput(NO_MORE)
         Library(options.library).subject(options.subject)
         return
     for photo in (options.photo, *options.more_photos):
         if not photo.is_file():
             raise BadInput(f"There is no photo named {photo}.")
-        open_photo(photo)
+    open_photo(options.photo)
+    check_more(options.more_photos)
 
 
 def make_order(

@@ -8,7 +8,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from dreampose_core.commands.common import add_subject_arguments, alone, make_order, progress_lines
+from dreampose_core.commands.common import (
+    TUNING,
+    add_subject_arguments,
+    alone,
+    make_order,
+    progress_lines,
+    settings_in,
+)
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.studio import expected, make_subject
 
@@ -19,14 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Raises BadInput."""
-    settings = AnimateSettings(
-        motion="",
-        finetune_steps=options.finetune_steps,
-        decoder_steps=options.decoder_steps,
-        seed=options.seed,
-        profile=options.profile,
-        tuning=options.tuning,
-    )
+    settings = AnimateSettings(motion="", profile=options.profile, **settings_in(options, TUNING))
     order = make_order(options, settings)
     order = replace(order, clip="")
     with alone(order.library, order.subject):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dreampose_core.jobs.client import MORE
 from dreampose_core.jobs.kinds import KINDS, Kind, Work
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.studio import Order, expected, make_clip
@@ -27,8 +28,11 @@ def _order(work: Work) -> Order:
         poses=handed_in(POSES),
         sound=handed_in(SOUND),
         backdrop=handed_in(BACKDROP),
+        more=tuple(sorted(work.folder.glob(f"{MORE}-*"))),
         title=values["title"],
         device=work.device,
+        offload=values.get("offload", False),
+        compile=values.get("compile", False),
     )
 
 

@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from dreampose_core.jobs.events import ENDED, PREVIEW, Event, Job
 from dreampose_core.jobs.lock import is_held, lock_path
 from dreampose_core.jobs.store import Store
 from dreampose_core.library import Library, check_id, delete_visitor, expired_visitors, new_id
+from dreampose_core.more_photos import NO_MORE, check_more
 from dreampose_core.photo import open_photo
 from dreampose_core.settings import AnimateSettings
 from pose_tools.errors import BadInput
@@ -25,6 +27,8 @@ from pose_tools.extract import Request
 
 PROJECT = Path(__file__).resolve().parents[2]  # where `python -m dreampose_core...` finds the packages
 IDLE_EXIT = 600  # seconds
+FITTINGS_LAST = 3600  # seconds; another tab may still show one
+MORE = "more"  # begins the names of further photos in a job's folder
 ROOM_NEEDED = 300 * 2**20  # bytes a job may write: weights, checkpoints, frames and videos
 
 
@@ -69,22 +73,30 @@ def submit_animate(
     subject: str | None = None,
     poses: Path | None = None,
     backdrop: Path | None = None,
+    more: Sequence[Path] = (),
     title: str = "",
     device: str = "cpu",
+    offload: bool = False,
+    compile: bool = False,
 ) -> str:
     """Queue one clip and return the job's id, which is the clip's id too.
 
     Either photo (a picture file, copied) or subject (an id of this library) is given. poses: a file of poses
     or of a motion (.npz, copied) in place of the preset that settings.motion names. backdrop: a picture file
-    (copied) for settings.background "picture". title: the new subject's. Raises BadInput if photo or backdrop
-    is no picture, the motion none, the subject is not there, or the disk is full.
+    (copied) for settings.background "picture". more: further photos (copied) that a new subject learns from. title:
+    the new subject's. offload, compile: as Order's. Raises BadInput if photo, backdrop or one of more is no picture,
+    the motion none, the subject is not there, or the disk is full.
     """
     files: dict[str, Path] = {}
     if photo is not None:
         open_photo(photo)
         files["photo"] = photo
+        check_more(more)
+        files |= {f"{MORE}-{index}": each for index, each in enumerate(more, 1)}
         subject = new_id()
     else:
+        if more:
+            raise BadInput(NO_MORE)
         title = library.subject(subject or "").title
     if settings.extraction:
         motion = library.motion(settings.extraction)
@@ -99,6 +111,7 @@ def submit_animate(
         choose(PICTURE, "", backdrop, 64, 64)
         files["background"] = backdrop
     values = {"settings": settings.to_dict(), "subject": subject, "title": title}
+    values |= {"offload": offload, "compile": compile}
     return submit(library, "animate", values, files=files, device=device)
 
 
@@ -123,12 +136,14 @@ def submit_align(
     photo: Path | None = None,
     subject: str | None = None,
     profile: str = "mini",
+    before: str | None = None,
     device: str = "cpu",
 ) -> str:
     """Queue a look at how a motion of the library lies on a photo, or else on a subject; return the job's id.
 
-    Earlier ones are forgotten, or cancelled where they still wait or run. Raises BadInput if the photo is no
-    picture, or if motion or subject are not there.
+    before: the look that this one takes the place of, which is forgotten, or cancelled where it still waits or runs;
+    so are those that were begun over FITTINGS_LAST seconds ago. Raises BadInput if the photo is no picture, or if
+    motion or subject are not there.
     """
     entry = library.motion(motion)
     files = {"poses.npz": entry.drive}
@@ -137,16 +152,17 @@ def submit_align(
     else:
         open_photo(photo)
         files["photo"] = photo
-    drop_fittings(library)
+    old = time.time() - FITTINGS_LAST
+    drop_fittings(library, lambda job: job.id == before or job.created < old)
     values = {"motion": motion, "subject": subject, "profile": profile, "title": entry.title}
     return submit(library, "align", values, files=files, device=device)
 
 
-def drop_fittings(library: Library) -> None:
+def drop_fittings(library: Library, which: Callable[[Job], bool] = lambda job: True) -> None:
     """Forget this visitor's looks at motions on photos, which hold copies of the photos; cancel those at work."""
     store = Store(library.root)
     for job in store.of_visitor(library.visitor):
-        if job.kind != "align":
+        if job.kind != "align" or not which(job):
             continue
         with suppress(BadInput):  # gone in the meantime, by another tab
             if job.ended:

@@ -84,6 +84,26 @@ def test_a_video_is_read_first_and_its_sound_kept(given, home, capsys):
     assert (motion.title, motion.body, motion.seconds) == ("walk", True, 0.5)
 
 
+def test_one_of_two_people_of_a_video_is_followed(given, home, capsys):
+    """The same person twice: on the left standing still, on the right carried to and fro."""
+    still = np.array(Image.open(given / "photo.jpg"))
+    moving = [np.roll(still, round(30 * np.sin(i)), axis=1) for i in range(8)]
+    write_video([np.concatenate([still, frame], axis=1) for frame in moving], home / "two.mp4", 12)
+    subject = Library(home / "library").subjects()[0].id
+    order = animate(given, home, "--subject", subject, "--no-refined", "--steps", "1")
+    order[order.index("--motion") + 1] = str(home / "two.mp4")
+    read = {}
+    for side, point in (("left", "0.25,0.5"), ("right", "0.75,0.5")):
+        known = {motion.id for motion in Library(home / "library").motions()}
+        assert main([*order, "--person", point]) == 0, capsys.readouterr().err
+        (motion,) = (one for one in Library(home / "library").motions() if one.id not in known)
+        charts = PoseSequence.load(motion.poses).iuv[..., 0] > 0
+        columns = [np.flatnonzero(frame.any(0)).mean() / frame.shape[1] for frame in charts]
+        read[side] = (np.mean(columns), np.ptp(columns))
+    assert read["left"][0] < 0.5 < read["right"][0]
+    assert read["left"][1] < 0.02 < read["right"][1]
+
+
 def test_a_finetuned_subject_prints_its_id(given, home, capsys):
     options = ["--profile", "tiny", "--library", str(home / "library"), "--device", "cpu", "--title", "Me"]
     assert main(["finetune", str(given / "photo.jpg"), *options, "--finetune-steps", "1"]) == 0
@@ -129,6 +149,15 @@ def test_profiles(capsys):
         (["PHOTO", "--profile", "grand"], "There is no profile 'grand'"),
         (["TEXT"], "not a picture"),
         (["WALL"], "No person was found in the picture"),
+        (["PHOTO", "--background", "TEXT"], "not a picture"),
+        (["PHOTO", "--more-photos", "TEXT"], "words.jpg: This file is not a picture"),
+        (["PHOTO", "--more-photos", *["PHOTO"] * 9], "Up to 8 further photos can be learnt from, and these are 9."),
+        (["--subject", "nobody", "--more-photos", "PHOTO"], "learnt from only while a subject is tuned"),
+        (["PHOTO", "--guidance-interval", "0.2", "7"], "must be two numbers from 0 to 1"),
+        (["PHOTO", "--person", "0.5,0.5"], "--person is for a video that is followed"),
+        (["PHOTO", "--motion", "VIDEO", "--person", "2,0"], "--person is a point like 0.3,0.5"),
+        (["PHOTO", "--motion", "VIDEO", "--person", "left"], "--person is a point like 0.3,0.5"),
+        (["PHOTO", "--background", "#12"], "like #f2f2f2"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(given, tmp_path, capsys, more, sentence):

@@ -1,12 +1,15 @@
 """From a driving video to a motion of the library, and onto a photo: whole, refused, and corrected by hand."""
 
+import sqlite3
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dreampose_core.drive import load_drive, make_poses
+from dreampose_core.extraction import expected_to_read
 from dreampose_core.fitting import Fitting, fit_motion, keep_time, placed
 from dreampose_core.jobs import client
 from dreampose_core.jobs.inline import do_job, take_job
@@ -71,16 +74,34 @@ def test_the_progress_is_told_with_pictures_and_the_seconds_left(library):
     assert all(e.seconds_left is not None for e in events)
 
 
-def test_a_motion_is_put_on_a_photo_by_a_job_and_only_the_last_one_is_kept(library, given):
+def test_a_motion_is_put_on_a_photo_by_a_job_and_each_tab_keeps_its_last_one(library, given):
     (motion,) = library.motions()
-    first = client.submit_align(library, motion.id, photo=given / "photo.jpg", profile="tiny")
+    ask = partial(client.submit_align, library, motion.id, photo=given / "photo.jpg", profile="tiny")
+    first = ask()
     assert do(library, first).state == "done"
     found = Fitting.load(library.job_folder(first))
     assert found.alignment is None and found.charts.shape == (5, 128, 96, 3)
     assert not (library.job_folder(first) / "photo").exists(), "the photo is not kept a second time"
-    second = client.submit_align(library, motion.id, photo=given / "photo.jpg", profile="tiny")
+    other = ask()  # of another tab, which is at it at the same time
+    second = ask(before=first)
     assert not library.job_folder(first).exists()
-    client.cancel(library, second)
+    assert client.status(library, other).state == client.status(library, second).state == "queued"
+    assert do(library, other).state == do(library, second).state == "done"
+    with sqlite3.connect(library.root / "jobs.sqlite3") as db:  # a tab that was closed long ago
+        db.execute("UPDATE jobs SET created = created - ? WHERE id = ?", (client.FITTINGS_LAST + 1, other))
+    third = ask(before=second)
+    assert not library.job_folder(other).exists() and not library.job_folder(second).exists()
+    client.cancel(library, third)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "device", "fits"),
+    [("lite", "cuda", False), ("auto", "cpu", False), ("auto", "cuda", True), ("densepose", "cpu", True)],
+)
+def test_the_time_left_counts_the_body_that_charts_alone_need(library, estimator, device, fits):
+    video = library.root / "my walk.mp4"
+    seconds = expected_to_read(library, Request(video, FPS, end=0.5, estimator=estimator, device=device))
+    assert (seconds["body"] > 0) == fits and seconds["read"] > 0 and seconds["draw"] > 0
 
 
 def test_charts_alone_follow_the_hand_and_lie_in_the_film_as_they_are_shown(library, subject, tmp_path):

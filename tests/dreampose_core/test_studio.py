@@ -6,6 +6,7 @@ import shutil
 import time
 import zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from PIL import Image
 from dreampose_core.library import Library, read_json
 from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft
 from dreampose_core.settings import AnimateSettings
-from dreampose_core.studio import Order, expected, make_clip, make_subject
+from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
+from dreampose_core.studio import Order, _ways, expected, make_clip, make_subject
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import probe
@@ -219,6 +221,24 @@ def test_speeds_are_remembered(whole, given, tmp_path):
     double = order_for(tmp_path, given, settings=replace(SETTINGS, frames=12))
     assert expected(double)["render"] == pytest.approx(2 * took["render"], rel=0.1)
     assert expected(order)["prepare"] == expected(order)["finetune"] == 0, "this subject is there already"
+
+
+def test_speeds_are_told_apart_by_the_tuning_and_by_what_a_frame_takes(given, tmp_path):
+    watch = Stopwatch(tmp_path / "stages.json")
+    watch.seconds = {"finetune": 10.0, "render": 8.0}
+    speeds, units = tmp_path / "speeds.json", {"finetune": 5, "render": 4}
+    remember(speeds, "tiny", units, watch, {"finetune": "full", "render": "3 conditions, detail"})
+    watch.seconds = {"finetune": 1.0, "render": 2.0}
+    remember(speeds, "tiny", units, watch, {"finetune": "lora", "render": "1 conditions"})
+    told = partial(expected_seconds, speeds, "tiny", units)
+    assert told({"finetune": "full", "render": "3 conditions, detail"}) == pytest.approx({"finetune": 10, "render": 8})
+    assert told({"finetune": "lora", "render": "1 conditions"}) == pytest.approx({"finetune": 1, "render": 2})
+    assert told({"finetune": "small"}) == pytest.approx({"finetune": 1, "render": 2}), "as the last one"
+    assert known_seconds(speeds, "tiny", units, {"finetune": "full", "render": "1 conditions"}) == pytest.approx(12)
+    assert known_seconds(speeds, "tiny", units, {"finetune": "small", "render": "1 conditions"}) is None
+    order = order_for(tmp_path, given)
+    for change in ({"tuning": "full"}, {"s1": 3.0}, {"refined": False}, {"background": "plain"}):
+        assert _ways(replace(order, settings=replace(SETTINGS, **change))) != _ways(order), change
 
 
 def test_seconds_left_follow_what_is_measured():
