@@ -349,7 +349,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
     on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")
     on(part["add"].upload, plain(desk.fold.take_more), visitor, part["add"], part["more_photos"])
     on(part["more_shown"].drop, which(desk.fold.drop_more), visitor, part["more_photos"])
-    on(part["profile"].input, plain(desk.take_profile), visitor, part["profile"], subject)
+    on(part["profile"].change, plain(desk.take_profile), visitor, part["profile"], subject)
     wanted = [part["start"], part["end"], part["frame"], part["fps"], part["smooth"]]
     begun = [
         on(part["read"].click, plain(desk.read), visitor, video, *wanted),

@@ -17,7 +17,7 @@ from dreampose_core.library import Library, SubjectEntry, read_json
 from dreampose_core.more_photos import MOST_MORE, check_more
 from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
 from dreampose_core.photo import open_photo
-from dreampose_core.profiles import Profile, find_profile
+from dreampose_core.profiles import Profile
 from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.service import House
 from dreampose_core.tuning import DEFAULT_TUNINGS, TUNINGS
@@ -75,7 +75,6 @@ class Fold:
         first, last = profile.guidance_interval
         tuning = DEFAULT_TUNINGS.get(profile.name)
         return {
-            "profile": profile.name,
             "steps": profile.steps,
             "s1": profile.s1,
             "s2": profile.s2,
@@ -93,15 +92,14 @@ class Fold:
             return {"tune": VISIBLE, "tuned": None}
         entry = library.subject(subject)
         name = next((name for name in self.house.profiles() if name in entry.tuned), self.house.profile)
-        new = self.values(find_profile(name)) if len(self.house.profiles()) > 1 else {}
-        return new | self.no_more() | {"tune": HIDDEN, "tuned": note(tuned_with(entry, name), "")}
+        return self.no_more() | {"profile": name, "tune": HIDDEN, "tuned": note(tuned_with(entry, name), "")}
 
 
 def samplers(profile: Profile) -> list[tuple[str, str]]:
     """(title, name) of the samplers that can follow a model's schedule, its own first."""
     own = read_json(profile.folder / "scheduler" / "scheduler_config.json") or {}
-    left_out = {"pndm"} if own.get("rescale_betas_zero_snr") else set()
-    usual = f"The model's own ({SAMPLERS[profile.scheduler]})" if profile.scheduler else "The model's own"
+    left_out = {"pndm", profile.scheduler} if own.get("rescale_betas_zero_snr") else {profile.scheduler}
+    usual = f"{SAMPLERS[profile.scheduler]} (own)" if profile.scheduler else "The model's own"
     return [(usual, ""), *((SAMPLERS[name], name) for name in SCHEDULERS if name not in left_out)]
 
 

@@ -194,6 +194,55 @@ def test_a_film_is_made_taken_away_shared_and_made_again(visit, served, example_
     assert not page.locator("#show").is_visible()
 
 
+def test_the_fold_shows_what_has_an_effect_and_hands_it_over(visit, served, example_photo, tmp_path):
+    visitor = visit()
+    page = visitor.page
+    visitor.take(example_photo)
+    visitor.advanced(Frames=4)
+    steps = page.get_by_label("number input for Denoising steps", exact=True)
+    for title, own in (("Mini", "4"), ("For tests", "2")):  # another model has other values
+        page.get_by_label("Model").click()
+        page.get_by_role("option", name=title).click()
+        sync_api.expect(steps).to_have_value(own)
+    visitor.advanced(Denoising_steps=1, Finetune_steps=1, Decoder_steps=1, Pose_guidance_s2=1)
+    for hidden in ("Way of finetuning", "number input for Guidance from"):
+        assert not page.get_by_label(hidden).is_visible(), hidden
+    assert page.get_by_text("Compile", exact=False).count() == 0, "there is no GPU"
+    visitor.advanced(Photo_guidance_s1=3)
+    visitor.see("#interval")
+    visitor.advanced(Guidance_to=0.5)
+    page.get_by_label("Sampler").click()
+    offered = [text.strip("\u2713\n ") for text in page.get_by_role("option").all_inner_texts()]
+    assert offered == ["The model's own", "DDIM", "DPM-Solver++", "UniPC"], "PNDM cannot follow its schedule"
+    page.get_by_role("option", name="UniPC").click()
+
+    # further photos: what cannot be read is told by its name, eight are the most, and each can be taken away
+    (tmp_path / "words.jpg").write_text("This is no photo at all.")
+    choose = page.locator("#more input[type=file]")
+    choose.set_input_files([example_photo, tmp_path / "words.jpg", example_photo])
+    assert "words.jpg: This file is not a picture" in visitor.see("#more-note .error").inner_text()
+    assert page.locator(".more li").count() == 2
+    choose.set_input_files([example_photo] * 7)
+    visitor.see("#more-note .error:has-text('Up to 8 further photos')")
+    assert page.locator(".more li").count() == 8
+    for left in range(7, 0, -1):
+        page.locator(".more .away >> nth=0").click()
+        page.wait_for_function(f"document.querySelectorAll('.more li').length === {left}")
+    assert not page.locator("#more-note .error").is_visible()
+
+    page.click("#go")
+    visitor.see("#film video", FILM)
+    assert "1 steps and 1 of the decoder, from 2 photos" in visitor.see("#tuned .note").inner_text()
+    assert not page.locator("#tune").is_visible(), "a tuned subject is taken as it is"
+    (clip,) = (one for path in served.root.glob("visitors/*") for one in Library(served.root, path.name).clips()
+               if one.settings["scheduler"] == "unipc" and one.settings["guidance_interval"] == [0, 0.5])  # fmt: skip
+    assert (clip.settings["s1"], clip.settings["steps"], clip.settings["frames"]) == (3.0, 1, 4)
+
+    page.locator("#photo .icon-button-wrapper button").first.click()
+    visitor.see("#tune")
+    assert page.locator(".more li").count() == 0, "they were of somebody else"
+
+
 def test_a_film_goes_on_through_a_reload_and_is_cancelled_at_once(visit, example_photo):
     visitor = visit()
     page = visitor.page
