@@ -41,7 +41,7 @@ from dreampose_core.photo import MAX_BYTES  # noqa: E402
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, find_profile  # noqa: E402
 from dreampose_core.rules import Number, Switch  # noqa: E402
 from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
-from dreampose_core.settings import RULES  # noqa: E402
+from dreampose_core.settings import RULES, SWITCHES  # noqa: E402
 from pose_tools.body.motion import list_motions  # noqa: E402
 from pose_tools.errors import BadInput  # noqa: E402
 from pose_tools.extract import MAX_VIDEO_BYTES  # noqa: E402
@@ -52,7 +52,6 @@ GPU_SECONDS = 120  # asked of a ZeroGPU Space for one film
 SECRET = secrets.token_bytes(16)  # makes the addresses of published files unguessable
 TAKES = {"take_video": "Video", "take_beside": "Side by side", "take_gif": "GIF", "take_frames": "Frames"}
 NUMBERS = ("frames", "fps", "steps", "s1", "s2", "seed", "finetune_steps", "decoder_steps")  # as Service.animate has it
-SWITCHES = ("finetuned", "refined", "detail", "match_colours")  # likewise
 BEHIND = ("background", "background_colour", "background_picture")  # what is behind the person, as the fold has it
 CHOSEN = (  # what the page hands to Service.animate beside photo, motion and subject, where it has it
     *("frames", "fps", "steps", "s1", "s2", "guidance_from", "guidance_to", "scheduler", "seed", "profile"),

@@ -182,8 +182,6 @@ class Service:
         profile: str | None = None,
         finetuned: bool | None = None,
         refined: bool | None = None,
-        detail: bool | None = None,
-        match_colours: bool | None = None,
         offload: bool = False,
         compile: bool = False,
     ) -> dict:
@@ -216,8 +214,6 @@ class Service:
             profile: The model, where the weights of several are here.
             finetuned: Whether the weights are used that learnt this subject.
             refined: Whether the refiner mends the frames with the photo's own pixels.
-            detail: Whether the photo's fine detail is laid over the frames.
-            match_colours: Whether the frames' colours are brought to the photo's.
             offload: For small cards: only what is at work lies on the GPU.
             compile: Compile the networks, for many frames on a GPU.
 
@@ -253,8 +249,6 @@ class Service:
             "background_colour": background_colour or None,
             "finetuned": finetuned,
             "refined": refined,
-            "detail": detail,
-            "match_colours": match_colours,
         }
         settings = AnimateSettings(**{name: value for name, value in asked.items() if value is not None})
         begun = self.house.begin(

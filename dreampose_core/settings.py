@@ -31,9 +31,8 @@ RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is fo
     "background_colour": Text("of a plain background", parse_colour),
     "finetuned": Switch("Finetuned", "render with the weights that learnt this subject"),
     "refined": Switch("Refined", "let the refiner mend the frames with the photo's own pixels"),
-    "detail": Switch("Detail", "lay the photo's fine detail over the frames"),
-    "match_colours": Switch("Matching colours", "bring the frames' colours to the photo's"),
 }
+SWITCHES = tuple(name for name, rule in RULES.items() if isinstance(rule, Switch))  # what may be left out of a film
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class AnimateSettings:
     on, 0…1): None takes the profile's own. tuning: the way of finetuning (see tuning.TUNINGS), None as with steps.
     background: what is behind the person, one of background.BACKGROUNDS; background_colour: of a plain one, #rrggbb; a
     picture is handed over beside the settings. finetuned: with the subject's own weights or those of everybody;
-    refined: with the model's refiner where it has one; detail, match_colours: what finishes the frames.
+    refined: with the model's refiner where it has one.
     """
 
     motion: str
@@ -74,8 +73,6 @@ class AnimateSettings:
     background_colour: str = COLOUR
     finetuned: bool = True
     refined: bool = True
-    detail: bool = True
-    match_colours: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):

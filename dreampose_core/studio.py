@@ -31,7 +31,7 @@ from dreampose_core.photo import open_photo
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.profiles import Profile, find_profile
 from dreampose_core.progress import Progress, Report, silent
-from dreampose_core.settings import AnimateSettings
+from dreampose_core.settings import SWITCHES, AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
 from dreampose_core.subject import Subject, prepare_subject
 from dreampose_core.tuning import DEFAULT_TUNINGS, FinetuneSettings, tuning_of
@@ -309,8 +309,7 @@ def _ways(order: Order) -> dict[str, str]:
     tuning = asked.tuning or DEFAULT_TUNINGS.get(profile.name, "")
     interval = asked.guidance_interval or profile.guidance_interval
     guidance = Guidance(_given(asked.s1, profile.s1), _given(asked.s2, profile.s2), interval)
-    extras = [name for name in ("detail", "match_colours") if getattr(asked, name)]
-    extras += [] if asked.refined else ["not refined"]
+    extras = [f"not {name}" for name in SWITCHES if name != "finetuned" and not getattr(asked, name)]
     extras += [] if asked.background == KEEP else ["background"]
     extras += [name for name in ("offload", "compile") if getattr(order, name)]
     render = ", ".join([f"{guidance.most_conditions} conditions", *extras])

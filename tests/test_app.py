@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from dreampose_core.jobs import client as jobs
 from dreampose_core.jobs.inline import do_job, give_up, take_job
 from dreampose_core.library import LOCAL, Library, new_visitor
 from dreampose_core.service import House, Service
+from dreampose_core.settings import AnimateSettings
 from pose_tools.body.motion import find_motion, list_motions
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
@@ -74,6 +76,18 @@ def test_the_endpoints_are_named_and_explained(local):
     for name, info in endpoints["named_endpoints"].items():
         assert info["description"], name
         assert all(p["parameter_name"] != f"param_{i}" for i, p in enumerate(info["parameters"])), name
+
+
+def test_every_setting_is_an_argument_of_the_endpoint_with_its_own_line(local):
+    (info,) = (i for n, i in local.view_api(return_format="dict", print_info=False)["named_endpoints"].items()
+               if n == "/animate")  # fmt: skip
+    named = {p["parameter_name"] for p in info["parameters"]}
+    merged = {"extraction", "guidance_interval"}  # the id of a motion, and two numbers
+    assert {field.name for field in fields(AnimateSettings)} - merged <= named
+    assert {"guidance_from", "guidance_to", "more_photos", "background_picture", "offload", "compile"} <= named
+    assert all(f"            {name}: " in Service.animate.__doc__ for name in named)
+    required = {p["parameter_name"] for p in info["parameters"] if not p["parameter_has_default"]}
+    assert required == {"photo", "motion"}
 
 
 def test_the_motions_are_those_of_the_gallery(local):
@@ -168,14 +182,14 @@ def test_what_cannot_be_used_is_told_in_plain_words(local, example_photo, change
 
 def test_every_choice_reaches_the_film(served, local, example_photo):
     asked = {"scheduler": "unipc", "guidance_from": 0.25, "guidance_to": 0.75, "tuning": "small", "profile": "tiny"}
-    asked |= {"refined": False, "detail": False, "match_colours": False, "s1": None, "steps": None, "frames": 2}
+    asked |= {"refined": False, "s1": None, "steps": None, "frames": 2}
     further = [handle_file(example_photo), handle_file(example_photo)]
     told = ended(local, animate(local, example_photo, more_photos=further, **asked))
     assert told["state"] == "done", told["error"]
     library = Library(served.root)
     kept = library.clip(told["clip"]).settings
     assert kept["guidance_interval"] == [0.25, 0.75] and (kept["s1"], kept["steps"]) == (1.0, 2)
-    same = ("scheduler", "tuning", "profile", "refined", "detail", "match_colours", "frames")
+    same = ("scheduler", "tuning", "profile", "refined", "frames")
     assert {name: kept[name] for name in same} == {name: asked[name] for name in same}
     assert sorted(path.name for path in (library.subject(told["subject"]).folder / "more").iterdir()) == ["1", "2"]
     said = Fold(House(served.root, profile="tiny")).of_subject(library, told["subject"])["tuned"]["text"]
@@ -223,8 +237,8 @@ def test_a_path_that_a_client_types_is_not_read(served, film):
     clip = Library(served.root).clip(film["job"])
     before = len(jobs.jobs(Library(served.root)))
     for endpoint, path, values in (
-        ("animate", clip.thumbnail, [MOTION, *SHORT.values(), *[None] * 18, False, False]),
-        ("animate", None, [MOTION, *SHORT.values(), *[None] * 8, [clip.thumbnail], *[None] * 9, False, False]),
+        ("animate", clip.thumbnail, [MOTION, *SHORT.values(), *[None] * 16, False, False]),
+        ("animate", None, [MOTION, *SHORT.values(), *[None] * 8, [clip.thumbnail], *[None] * 7, False, False]),
         ("extract", clip.video, [0.0, 0.0, 12, -1, -1, "auto", True, ""]),
     ):
         def typed(path: Path) -> dict:

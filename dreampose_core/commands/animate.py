@@ -26,26 +26,15 @@ from dreampose_core.commands.common import (
 )
 from dreampose_core.extraction import check_request, expected_to_read, read_motion
 from dreampose_core.library import Library, MotionEntry
-from dreampose_core.settings import RULES, AnimateSettings
+from dreampose_core.settings import RULES, SWITCHES, AnimateSettings
 from dreampose_core.studio import expected, make_clip
 from pose_tools.errors import BadInput
 from pose_tools.estimators.choose import AUTO, NAMES
 from pose_tools.extract import Request
 
 CHOSEN = (  # settings of the film that the command line takes as they are
-    "fps",
-    "steps",
-    "s1",
-    "s2",
-    "guidance_interval",
-    "scheduler",
-    "scale",
-    "shift_x",
-    "shift_y",
-    "finetuned",
-    "refined",
-    "detail",
-    "match_colours",
+    *("fps", "steps", "s1", "s2", "guidance_interval", "scheduler", "scale", "shift_x", "shift_y"),
+    *SWITCHES,
 )
 ENDINGS = (".mp4", ".gif")
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
