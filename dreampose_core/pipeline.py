@@ -41,8 +41,10 @@ from dreampose_core.modeling import (
     unet_channels,
 )
 from dreampose_core.progress import Progress, Report, silent
+from dreampose_core.pull import Pull, known_cells
 from dreampose_core.refiner import Refiner, charts_tensor
 from dreampose_core.schedulers import make_scheduler
+from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
 
 if TYPE_CHECKING:  # the pipeline reads a carried picture, it needs nothing that makes one
@@ -89,10 +91,7 @@ class DreamPosePipeline(ConditionPipeline):
             raise ValueError(
                 f"The UNet reads {unet.config.in_channels} channels, DreamPose's 14, or 19 with carried."
             )
-        if start not in STARTS or (start == "carried" and unet.config.in_channels != unet_channels(True)):
-            raise ValueError(f"This model cannot start from {start!r}.")
-        if not 0 < strength <= 1:
-            raise ValueError(f"The strength must be above 0 and at most 1, not {strength}.")
+        check_start(start, strength)
         self.register_modules(
             vae=vae,
             unet=unet,
@@ -155,6 +154,9 @@ class DreamPosePipeline(ConditionPipeline):
         num_inference_steps: int,
         guidance: Guidance,
         callback=None,
+        *,
+        strength: float = 1.0,
+        pull: Pull | None = None,
     ) -> Tensor:
         """Latents (B, 4, h, w) of a batch of frames.
 
@@ -164,8 +166,10 @@ class DreamPosePipeline(ConditionPipeline):
             start: latents (1 or B, 4, h, w) that are noised to the first timestep, or None for noise alone.
             noise: (B, 4, h, w), standard normal.
             callback: called as callback(step, steps, latents) after every call of the UNet.
+            strength: with start, the last part of the schedule that is run.
+            pull: known latents that the predicted ones are moved towards.
         """
-        timesteps = self._timesteps(num_inference_steps, start is not None)
+        timesteps = self._timesteps(num_inference_steps, strength if start is not None else 1.0)
         if start is None:
             latents = noise * self.scheduler.init_noise_sigma
         else:
@@ -198,7 +202,10 @@ class DreamPosePipeline(ConditionPipeline):
                     torch.cat([picture for _, _, picture in chosen]) if carried is not None else None,
                 )
                 parts = dict(zip(weights, predicted.chunk(len(chosen)), strict=True))
-                latents = self.scheduler.step(combine(parts, weights), timestep, latents, return_dict=False)[0]
+                output = combine(parts, weights)
+                if pull is not None:
+                    output = pull.apply(output, scaled, timestep, self.scheduler)
+                latents = self.scheduler.step(output, timestep, latents, return_dict=False)[0]
                 if callback is not None:
                     callback(step, len(timesteps), latents)
         return latents
@@ -249,6 +256,9 @@ class DreamPosePipeline(ConditionPipeline):
         guidance_interval: tuple[float, float] = (0.0, 1.0),
         scheduler: str | None = None,
         seed: int = 0,
+        start: str | None = None,
+        strength: float | None = None,
+        pull: float = 0.0,
         batch_size: int | None = None,
         only: Sequence[int] | None = None,
         report: Report = silent,
@@ -263,26 +273,32 @@ class DreamPosePipeline(ConditionPipeline):
             carried: one a pose (any object with len and []), or None: a model that reads them gets zeros.
             guidance_interval: first and last part of the sampling in which the guidance is on, 0…1.
             scheduler: one of SCHEDULERS by name, or None for the model's own.
+            start, strength: as the pipeline's own, which None takes. Without carried pictures "carried" is "photo".
+            pull: how far the predicted frames are moved towards the carried pictures where those are known (see
+                pull.known_cells), 0…1. With a start from the carried picture it gives a model that reads none of
+                them the likeness of the photo.
             batch_size: frames that go through the UNet together; None takes what fits the memory.
             only: the frames to make, for going on where a clip was interrupted; None makes all. The batches
                 stay those of the whole clip.
             report: called after every call of the UNet, and with a preview after every frame.
 
-        Raises ValueError where sizes do not fit each other or the model, BadInput where the memory is too small.
+        Raises ValueError where sizes do not fit each other or the model, BadInput where the memory is too small or
+        an option is out of its range.
         """
         self._check(photo, poses, carried)
+        start = self.config.start if start is None else start
+        strength = self.config.strength if strength is None else strength
+        check_start(start, strength, pull)
         guidance = Guidance(s1, s2, guidance_interval)
+        sampler = self
         if scheduler is not None:
-            model = self.with_parts(scheduler=make_scheduler(scheduler, self.scheduler))
-            fixed = {"num_inference_steps": num_inference_steps, "s1": s1, "s2": s2, "seed": seed}
-            rest = {"guidance_interval": guidance_interval, "batch_size": batch_size, "only": only, "report": report}
-            yield from model.frames(photo, poses, carried, **fixed, **rest)
-            return
+            sampler = self.with_parts(scheduler=make_scheduler(scheduler, self.scheduler))
         batch_size = batch_size or self.batch_for(*photo.shape[:2], guidance)
         with torch.no_grad(), fast_math(self._execution_device):
             code = self.encode_photo(photo)
             contexts = self.context(code), self.context(self.no_photo(*photo.shape[:2]))
-        if not self.carried and self.refiner is None:
+        encoded = self.carried or start == "carried" or pull > 0
+        if not encoded and self.refiner is None:
             carried = None  # nobody looks at them, and drawing one takes longer than a step
         planes = self.pose_channels(poses).to(code.latents)
         wanted = set(range(len(poses)) if only is None else only)
@@ -294,16 +310,18 @@ class DreamPosePipeline(ConditionPipeline):
             pictures = [carried[i] for i in batch] if carried is not None else None
             now = Progress("render", done, len(poses))
             with fast_math(self._execution_device):
-                carried_planes = self._carried_planes(pictures, planes[batch])
-                made = self.denoise(
+                seen = self.encode_carried(pictures).to(planes) if encoded and pictures is not None else None
+                made = sampler.denoise(
                     *contexts,
                     planes[batch],
-                    carried_planes,
-                    self._start(code, carried_planes, pictures),
+                    self._carried_planes(seen, planes[batch]),
+                    self._start(start, code, seen),
                     self.noise(batch, *photo.shape[:2], seed).to(code.latents),
                     num_inference_steps,
                     guidance,
                     lambda *_, now=now: report(now),
+                    strength=strength,
+                    pull=self._pull(pull, seen, pictures),
                 )
                 decoded = torch.cat([self.decode(part) for part in made.split(self._decoded_at_once(made))])
                 if self.refiner is not None and pictures is not None:
@@ -342,30 +360,29 @@ class DreamPosePipeline(ConditionPipeline):
         height, width = (side * LATENT_STRIDE for side in latents.shape[-2:])
         return pictures_at_once(need(self.unet, self.vae, height, width, 1), latents.device)
 
-    def _timesteps(self, count: int, from_latents: bool) -> Tensor:
+    def _timesteps(self, count: int, strength: float) -> Tensor:
         """Sets the scheduler (which also forgets its earlier steps) and gives the timesteps to run."""
         self.scheduler.set_timesteps(count, device=self._execution_device)
         timesteps = self.scheduler.timesteps
-        skipped = int(len(timesteps) * (1 - self.config.strength)) if from_latents else 0
+        skipped = int(len(timesteps) * (1 - strength))
         if hasattr(self.scheduler, "set_begin_index"):
             self.scheduler.set_begin_index(skipped)
         return timesteps[skipped:]
 
-    def _carried_planes(self, pictures: Sequence[Carried] | None, poses: Tensor) -> Tensor | None:
+    def _carried_planes(self, seen: Tensor | None, poses: Tensor) -> Tensor | None:
         if not self.carried:
             return None
-        if pictures is None:
-            return poses.new_zeros(len(poses), CARRIED_CHANNELS, *poses.shape[-2:])
-        return self.encode_carried(pictures).to(poses)
+        return poses.new_zeros(len(poses), CARRIED_CHANNELS, *poses.shape[-2:]) if seen is None else seen
 
-    def _start(
-        self, code: PhotoCode, carried: Tensor | None, pictures: Sequence[Carried] | None
-    ) -> Tensor | None:
-        if self.config.start == "noise":
+    def _start(self, start: str, code: PhotoCode, seen: Tensor | None) -> Tensor | None:
+        if start == "noise":
             return None
-        if self.config.start == "carried" and pictures is not None:
-            return carried[:, :LATENT_CHANNELS]
-        return code.latents
+        return code.latents if start == "photo" or seen is None else seen[:, :LATENT_CHANNELS]
+
+    def _pull(self, weight: float, seen: Tensor | None, pictures: Sequence[Carried] | None) -> Pull | None:
+        if not weight or seen is None:
+            return None
+        return Pull(seen[:, :LATENT_CHANNELS], weight * known_cells(pictures).to(seen))
 
     def _check(self, photo: np.ndarray, poses: PoseSequence, carried: Sequence[Carried] | None) -> None:
         height, width = photo.shape[:2]
@@ -380,6 +397,16 @@ class DreamPosePipeline(ConditionPipeline):
             )
         if carried is not None and len(carried) != len(poses):
             raise ValueError(f"There are {len(carried)} carried pictures for {len(poses)} poses.")
+
+
+def check_start(start: str, strength: float, pull: float = 0.0) -> None:
+    """BadInput where these cannot be options of `DreamPosePipeline.frames`."""
+    if start not in STARTS:
+        raise BadInput(f"Frames cannot start from {start}; they can from {', '.join(STARTS)}.")
+    if not 0 < strength <= 1:
+        raise BadInput(f"The strength must be above 0 and at most 1, not {strength:g}.")
+    if not 0 <= pull <= 1:
+        raise BadInput(f"The pull to the carried pictures must be from 0 to 1, not {pull:g}.")
 
 
 def drop_conditions(

@@ -272,7 +272,7 @@ def test_sizes_that_do_not_fit_are_refused(pipeline):
         with pytest.raises(ValueError):
             pipeline(photo, poses, carried, **OPTIONS)
     with pytest.raises(ValueError):
-        tiny_pipeline(carried=False, start="carried")
+        tiny_pipeline(start="elsewhere")
 
 
 def test_pictures_for_people_who_want_pillow(pipeline):
