@@ -415,7 +415,8 @@ def add_endpoints(desk: Desk, part: dict) -> None:
         choices = [choice(name, usual.get(name)) for name in NUMBERS]
         more, model = gr.File(file_count="multiple", label="Further photos"), gr.Textbox(label="The model")
         interval = [gr.Number(label=f"Guidance {end}") for end in ("from", "to")]
-        ways = [choice("scheduler"), *interval, choice("tuning"), model, *(choice(name) for name in SWITCHES)]
+        ways = [choice("scheduler"), *interval, choice("tuning"), model]
+        ways += [choice(name) for name in ("start_from", "strength", "pull", *SWITCHES)]
         ways += [gr.Checkbox(False, label=label) for label in ("Offload", "Compile")]
     backdrop = [part[n] for n in BEHIND]
     hand, span = ([part[n] for n in names] for names in (("scale", "shift_x", "shift_y"), ("start", "end")))

@@ -180,6 +180,9 @@ class Service:
         guidance_to: float | None = None,
         tuning: str | None = None,
         profile: str | None = None,
+        start_from: str | None = None,
+        strength: float | None = None,
+        pull: float | None = None,
         finetuned: bool | None = None,
         refined: bool | None = None,
         offload: bool = False,
@@ -212,6 +215,9 @@ class Service:
             guidance_to: Where it ends.
             tuning: The way of finetuning: lora, small (for cards with 12 GB) or full.
             profile: The model, where the weights of several are here.
+            start_from: What the sampling starts from: photo, noise, or carried (the photo carried to the pose).
+            strength: With a start from a picture, the last part of the sampling that is run, up to 1.
+            pull: How far frames are moved towards the carried photo where that is known, 0 to 1.
             finetuned: Whether the weights are used that learnt this subject.
             refined: Whether the refiner mends the frames with the photo's own pixels.
             offload: For small cards: only what is at work lies on the GPU.
@@ -247,6 +253,9 @@ class Service:
             "profile": model,
             "background": background or None,
             "background_colour": background_colour or None,
+            "start_from": start_from or None,
+            "strength": strength,
+            "pull": pull,
             "finetuned": finetuned,
             "refined": refined,
         }

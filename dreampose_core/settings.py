@@ -10,6 +10,7 @@ from dreampose_core.rules import Choice, Number, Rule, Span, Switch, Text
 from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.tuning import TUNINGS
 
+STARTS = ("photo", "noise", "carried")  # as the pipeline knows them
 RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is for
     "frames": Number("The number of frames", "of the film", 1, 1800),
     "fps": Number("The number of frames a second", "frames a second", 1, 60),
@@ -20,6 +21,9 @@ RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is fo
         "The guidance's interval", "the part of the sampling in which the guidance is on, 0 begin to 1 end", 0.0, 1.0
     ),
     "scheduler": Choice("The scheduler", "the sampler", tuple(SCHEDULERS)),
+    "start_from": Choice("What the sampling starts from", "what the first latents are made of", STARTS),
+    "strength": Number("The strength", "last part of the sampling to run, if it starts from a picture", 0.05, 1.0),
+    "pull": Number("The pull", "how far frames are moved towards the carried photo where that is known", 0.0, 1.0),
     "seed": Number("The seed", "of all that is random", 0, 2**31 - 1),
     "finetune_steps": Number("The number of finetune steps", "of UNet and adapter on this subject", 0, 20000),
     "decoder_steps": Number("The number of decoder steps", "of the decoder on this subject", 0, 20000),
@@ -48,7 +52,8 @@ class AnimateSettings:
     the picture. scheduler (see schedulers) and guidance_interval (the part of the sampling in which the guidance is
     on, 0…1): None takes the profile's own. tuning: the way of finetuning (see tuning.TUNINGS), None as with steps.
     background: what is behind the person, one of background.BACKGROUNDS; background_colour: of a plain one, #rrggbb; a
-    picture is handed over beside the settings. finetuned: with the subject's own weights or those of everybody;
+    picture is handed over beside the settings. start_from, strength, pull: as DreamPosePipeline.frames takes start,
+    strength and pull, None the model's own. finetuned: with the subject's own weights or those of everybody;
     refined: with the model's refiner where it has one.
     """
 
@@ -71,6 +76,9 @@ class AnimateSettings:
     tuning: str | None = None
     background: str = KEEP
     background_colour: str = COLOUR
+    start_from: str | None = None
+    strength: float | None = None
+    pull: float | None = None
     finetuned: bool = True
     refined: bool = True
 

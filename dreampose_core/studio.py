@@ -299,7 +299,8 @@ def _units(order: Order) -> dict[str, int]:
         "decoder": 0 if tuned else _given(asked.decoder_steps, profile.decoder_steps),
     }
     if order.clip:
-        units |= {"render": asked.frames * _given(asked.steps, profile.steps), "write": asked.frames}
+        steps = _given(asked.steps, profile.steps) * _given(asked.strength, 1.0)
+        units |= {"render": asked.frames * max(1, round(steps)), "write": asked.frames}
     return units
 
 
@@ -310,6 +311,7 @@ def _ways(order: Order) -> dict[str, str]:
     interval = asked.guidance_interval or profile.guidance_interval
     guidance = Guidance(_given(asked.s1, profile.s1), _given(asked.s2, profile.s2), interval)
     extras = [f"not {name}" for name in SWITCHES if name != "finetuned" and not getattr(asked, name)]
+    extras += ["carried"] if asked.start_from == "carried" or asked.pull else []
     extras += [] if asked.background == KEEP else ["background"]
     extras += [name for name in ("offload", "compile") if getattr(order, name)]
     render = ", ".join([f"{guidance.most_conditions} conditions", *extras])
@@ -358,6 +360,9 @@ def _render(
         guidance_interval=interval,
         scheduler=settings.scheduler or profile.scheduler,
         seed=settings.seed,
+        start=settings.start_from,
+        strength=settings.strength,
+        pull=settings.pull or 0.0,
         batch_size=size,
         only=missing,
         report=lambda p: report(

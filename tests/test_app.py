@@ -166,6 +166,8 @@ def test_a_film_is_cancelled(local, example_photo):
         ({"scheduler": "euler"}, "The scheduler must be one of pndm, ddim"),
         ({"guidance_from": 0.8, "guidance_to": 0.2}, "must be two numbers from 0 to 1, the smaller one first"),
         ({"tuning": "huge"}, "The tuning must be one of lora, small, full"),
+        ({"start_from": "nothing"}, "What the sampling starts from must be one of photo, noise, carried"),
+        ({"strength": 0}, "The strength must be a number from 0.05 to 1"),
         ({"profile": "grand"}, "no model 'grand' here"),
         ({"offload": True}, "for a GPU, and this machine has none"),
         ({"subject": "../../etc"}, "no such subject"),
@@ -182,6 +184,7 @@ def test_what_cannot_be_used_is_told_in_plain_words(local, example_photo, change
 
 def test_every_choice_reaches_the_film(served, local, example_photo):
     asked = {"scheduler": "unipc", "guidance_from": 0.25, "guidance_to": 0.75, "tuning": "small", "profile": "tiny"}
+    asked |= {"start_from": "carried", "strength": 0.5, "pull": 0.25}
     asked |= {"refined": False, "s1": None, "steps": None, "frames": 2}
     further = [handle_file(example_photo), handle_file(example_photo)]
     told = ended(local, animate(local, example_photo, more_photos=further, **asked))
@@ -189,7 +192,7 @@ def test_every_choice_reaches_the_film(served, local, example_photo):
     library = Library(served.root)
     kept = library.clip(told["clip"]).settings
     assert kept["guidance_interval"] == [0.25, 0.75] and (kept["s1"], kept["steps"]) == (1.0, 2)
-    same = ("scheduler", "tuning", "profile", "refined", "frames")
+    same = ("scheduler", "tuning", "profile", "start_from", "strength", "pull", "refined", "frames")
     assert {name: kept[name] for name in same} == {name: asked[name] for name in same}
     assert sorted(path.name for path in (library.subject(told["subject"]).folder / "more").iterdir()) == ["1", "2"]
     said = Fold(House(served.root, profile="tiny")).of_subject(library, told["subject"])["tuned"]["text"]
@@ -237,8 +240,8 @@ def test_a_path_that_a_client_types_is_not_read(served, film):
     clip = Library(served.root).clip(film["job"])
     before = len(jobs.jobs(Library(served.root)))
     for endpoint, path, values in (
-        ("animate", clip.thumbnail, [MOTION, *SHORT.values(), *[None] * 16, False, False]),
-        ("animate", None, [MOTION, *SHORT.values(), *[None] * 8, [clip.thumbnail], *[None] * 7, False, False]),
+        ("animate", clip.thumbnail, [MOTION, *SHORT.values(), *[None] * 19, False, False]),
+        ("animate", None, [MOTION, *SHORT.values(), *[None] * 8, [clip.thumbnail], *[None] * 10, False, False]),
         ("extract", clip.video, [0.0, 0.0, 12, -1, -1, "auto", True, ""]),
     ):
         def typed(path: Path) -> dict:

@@ -33,7 +33,8 @@ from pose_tools.estimators.choose import AUTO, NAMES
 from pose_tools.extract import Request
 
 CHOSEN = (  # settings of the film that the command line takes as they are
-    *("fps", "steps", "s1", "s2", "guidance_interval", "scheduler", "scale", "shift_x", "shift_y"),
+    *("fps", "steps", "s1", "s2", "guidance_interval", "scheduler"),
+    *("start_from", "strength", "pull", "scale", "shift_x", "shift_y"),
     *SWITCHES,
 )
 ENDINGS = (".mp4", ".gif")

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from dreampose_core.rules import Choice, Number, Span, Switch
-from dreampose_core.settings import RULES, AnimateSettings
+from dreampose_core.settings import RULES, STARTS, AnimateSettings
 from pose_tools.errors import BadInput
 
 
@@ -37,6 +37,12 @@ def test_every_rule_is_of_a_field_and_says_what_it_is_for():
     assert set(RULES) <= names
     assert names - set(RULES) == {"motion", "profile", "extraction"}, "a choice without a rule"
     assert all(rule.about for rule in RULES.values())
+
+
+def test_the_starts_are_those_of_the_pipeline():
+    from dreampose_core import pipeline
+
+    assert STARTS == pipeline.STARTS
 
 
 @pytest.mark.parametrize("name", RULES)
