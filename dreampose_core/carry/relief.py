@@ -50,12 +50,14 @@ def round_layer(
     weights /= weights.sum(-1, keepdims=True) + 1e-9
     outline = where | cut
     middle = _soften(middle, grow(cut, 3), 2.5)
+    weights = _soften(weights, grow(cut, 3), 2.5)
+    weights /= weights.sum(-1, keepdims=True) + 1e-9
     if skirt is not None:
         weights = _soft_skirt(weights, where, *skirt)
         middle = _soften_below(middle, skirt[0], 6)
         outline = _open_hem(outline, *skirt)
     # front and back meet at the outermost pixels, so distances count from there
-    inside = np.maximum(distance(~outline) - 1, 0)
+    inside = _inside(outline)
     inflated = np.sqrt(_inflate(outline, thickness)) / scale
     sure = inner | grow(cut, 3)
     body = np.where(sure, smooth_fill((tube.back - tube.front) / 2, inner), 0).clip(0)
@@ -63,14 +65,23 @@ def round_layer(
     # over the body itself cloth adds little; a shoulder must not swell to the chest's thickness
     limit = cv2.dilate(body.astype(np.float32), disc(3)) + 2.0 / scale
     inflated = np.where(sure & _above(where, skirt), np.minimum(inflated, limit), inflated)
-    half = np.maximum(inflated, body) * np.sqrt(np.clip(inside / 2.5, 0, 1))
-    half = cv2.GaussianBlur(half.astype(np.float32), (0, 0), 0.8)
+    # the square is blurred: it falls evenly towards the outline, so the outline's pixels leave no teeth in it
+    square = cv2.GaussianBlur((np.maximum(inflated, body) ** 2).astype(np.float32), (0, 0), 1.2)
+    half = np.sqrt(square * np.clip(inside / 2.5, 0, 1))
     half = np.where(cv2.erode(outline.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0, half, 0)
     # a face must not go on as its mirror image
     head = weights[..., [BONES.index("head"), BONES.index("neck01")]].sum(-1, keepdims=True)
     side = _side_shift(outline, inside, half * scale) * (1 - 0.9 * head)
     front, back = middle - half, middle + half
     return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), side)
+
+
+def _inside(outline: np.ndarray) -> np.ndarray:
+    """(h,w) f32: pixels from the centres of the outermost pixels inward, along a smooth outline and not along steps."""
+    fine = cv2.resize(outline.astype(np.float32), None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
+    away = distance(cv2.GaussianBlur(fine, (0, 0), 3.0) < 0.5) / 4
+    away = cv2.resize(away, outline.shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.where(outline, np.maximum(away - 0.5, 0), 0).astype(np.float32)
 
 
 def _above(where: np.ndarray, skirt: tuple[int, int] | None) -> np.ndarray:
@@ -135,8 +146,10 @@ def _soft_skirt(weights: np.ndarray, where: np.ndarray, crotch: int, hem: int) -
 
 
 def _soften(values: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:
-    """values (h,w) blurred about the mask: groups of the body that meet there differ in depth."""
-    share = cv2.GaussianBlur(where.astype(np.float32), (0, 0), 1.5)
+    """values (h,w[,C]) blurred about the mask: groups of the body that meet there differ in depth and weights."""
+    if not where.any():
+        return values
+    share = cv2.GaussianBlur(where.astype(np.float32), (0, 0), 1.5).reshape(where.shape + (1,) * (values.ndim - 2))
     return values * (1 - share) + cv2.GaussianBlur(values.astype(np.float32), (0, 0), sigma) * share
 
 

@@ -204,12 +204,9 @@ def _mesh(
         y, x = np.nonzero(where)
         index[where] = np.arange(len(y)) + total
         total += len(y)
-        full = _cells(where)
-        body = _cells(solid[group])
-        for cells in (body, full & ~body):
-            a, b, c, d = (i[cells] for i in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]))
-            faces += [np.stack([a, b, c], -1), np.stack([b, d, c], -1)]
-            counts.append(2 * len(a))
+        for part in _faces(index, solid[group]):
+            faces.append(part)
+            counts.append(len(part))
         at = np.stack([x, y], -1) + 0.5 + _to_outline(solid[group], covered[group])[where]
         weights = relief.weights[where]
         blend = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
@@ -238,9 +235,20 @@ def _mesh(
     return joined
 
 
-def _cells(mask: np.ndarray) -> np.ndarray:
-    """(h-1,w-1) bool: squares of four neighbouring pixels that all lie in the mask."""
-    return mask[:-1, :-1] & mask[:-1, 1:] & mask[1:, :-1] & mask[1:, 1:]
+def _faces(index: np.ndarray, solid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles (F,3) between neighbouring vertices of the grid index (h,w), -1 where there is none: those whose
+    corners are all solid (h,w) bool, and the others. Squares with three solid corners are cut along their diagonal."""
+    corners = np.stack([a.ravel() for a in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:])])
+    firm = np.stack([a.ravel() for a in (solid[:-1, :-1], solid[:-1, 1:], solid[1:, :-1], solid[1:, 1:])])
+    whole = (corners >= 0).all(0)
+    falling = firm[[0, 3]].all(0) & (firm[1] != firm[2])  # the diagonal that runs down to the right
+    body, fringe = [], []
+    for cells, triangles in ((~falling, ((0, 1, 2), (1, 3, 2))), (falling, ((0, 1, 3), (0, 3, 2)))):
+        for triangle in map(list, triangles):
+            inside = cells & firm[triangle].all(0)
+            body.append(corners[triangle][:, inside].T)
+            fringe.append(corners[triangle][:, cells & whole & ~inside].T)
+    return np.concatenate(body), np.concatenate(fringe)
 
 
 def _to_outline(solid: np.ndarray, covered: np.ndarray) -> np.ndarray:
