@@ -27,6 +27,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPVisionModel
 
+from dreampose_core.colours import match_colours
 from dreampose_core.conditions import ConditionPipeline, PhotoCode
 from dreampose_core.encoding import fast_math
 from dreampose_core.guidance import FULL, NONE, PHOTO, Guidance, combine
@@ -219,7 +220,8 @@ class DreamPosePipeline(ConditionPipeline):
 
     @torch.no_grad()
     def refine(self, decoded: Tensor, carried: Sequence[Carried]) -> Tensor:
-        """Decoded pictures (B, 3, H, W) in -1…1, mended with the carried pictures' own pixels."""
+        """Decoded pictures (B, 3, H, W) in -1…1, mended with the carried pictures' own pixels and matched to their
+        colours."""
         to = {"device": decoded.device, "dtype": self.refiner.dtype}
         inputs = (
             decoded,
@@ -229,7 +231,10 @@ class DreamPosePipeline(ConditionPipeline):
             charts_tensor(np.stack([one.iuv for one in carried])),
         )
         with self._at_work("refiner"):
-            return self.refiner(*(plane.to(**to) for plane in inputs)).float().clamp(-1, 1)
+            mended = self.refiner(*(plane.to(**to) for plane in inputs)).float().clamp(-1, 1)
+        shown = (mended.movedim(1, -1).cpu().numpy() + 1) / 2
+        matched = np.stack([match_colours(*pair) for pair in zip(shown, carried, strict=True)])
+        return torch.from_numpy(matched * 2 - 1).movedim(-1, 1).to(mended)
 
     def noise(self, frames: Sequence[int], height: int, width: int, seed: int) -> Tensor:
         """Standard normal noise (B, 4, h, w); depends on the seed and a frame's own index alone."""

@@ -1,7 +1,8 @@
 """The refiner: a small network in pixels, after the decoder.
 
 A small autoencoder blurs a face, a weave, a print.  The carried picture still has them, but with faults where
-the photo could not see.  The refiner chooses between the two at every pixel, and mends what neither has.
+the photo could not see.  The refiner chooses between the two at every pixel, and mends what neither has.  Away from
+the person it changes nothing: there the carried picture is the photo's own background.
 """
 
 import torch
@@ -31,10 +32,11 @@ class Refiner(ModelMixin, ConfigMixin):
 
     Args:
         widths: channels of the levels; the first level has half the picture's height and width.
+        reach: pixels beyond the carried person up to which anything is changed.
     """
 
     @register_to_config
-    def __init__(self, widths: tuple[int, ...] = (40, 64, 96)):
+    def __init__(self, widths: tuple[int, ...] = (40, 64, 96), reach: int = 8):
         super().__init__()
         self.head = nn.Conv2d(4 * REFINER_CHANNELS, widths[0], 3, padding=1)
         self.down = nn.ModuleList(_Block(width) for width in widths)
@@ -66,7 +68,14 @@ class Refiner(ModelMixin, ConfigMixin):
         out = F.pixel_shuffle(self.tail(F.silu(x)), 2)
         # Without training the blend is an even half; the visibility tells from the start where the carried is true.
         weight = torch.sigmoid(out[:, 3:] + 4 * visibility - 2)
-        return decoded + (carried - decoded) * weight + out[:, :3]
+        mended = decoded + (carried - decoded) * weight + out[:, :3]
+        return carried + (mended - carried) * self._near(coverage)
+
+    def _near(self, coverage: Tensor) -> Tensor:
+        """coverage (B, 1, H, W) -> 1 on the person and near it, 0 beyond the reach, with a soft edge."""
+        reach = self.config.reach
+        near = F.max_pool2d((coverage > 0.02).to(coverage.dtype), 2 * reach + 1, 1, reach)
+        return F.avg_pool2d(near, 5, 1, 2, count_include_pad=False)
 
 
 def charts_tensor(iuv) -> Tensor:
