@@ -114,7 +114,11 @@ RECIPES: dict[str, Recipe] = {
     "carried picture": Recipe(lambda m: pictures(m.scene.carried)),
     "paper's before the finetune": Recipe(lambda m: m.render_paper(m.paper), False, paper=True),
     PAPER: Recipe(lambda m: m.render_paper(m.paper_tuned), False, "paper", True),
+    "paper's, from and towards the carried": Recipe(
+        lambda m: m.render_paper(m.paper, start="carried", strength=0.4, pull=1.0), paper=True
+    ),
     "refiner without UNet": Recipe(lambda m: m.refine_carried()),
+    "without refiner": Recipe(lambda m: m.render(m.base.with_parts(refiner=None))),
     "mini": Recipe(lambda m: m.render(m.base)),
     OURS: Recipe(lambda m: m.render(m.tuned), tuned="own"),
 }
