@@ -31,6 +31,7 @@ from dreampose_core.photo import open_photo
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.profiles import Profile, find_profile
 from dreampose_core.progress import Progress, Report, silent
+from dreampose_core.readouts import MOST_FRAMES, read_out
 from dreampose_core.settings import SWITCHES, AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
 from dreampose_core.subject import Subject, prepare_subject
@@ -124,7 +125,9 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
         tuned = tuned.with_parts(refiner=None)
     frames = _render(order, settings, tuned, subject, poses, moved, behind, report)
     made = _write(order, settings, subject, poses, frames, report)
-    about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses)}
+    seen = np.stack(list(_pictures(frames[:MOST_FRAMES])))
+    readouts = read_out(seen, poses.iuv[: len(seen)], subject.photo, subject.charts)
+    about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses), "readouts": readouts}
     write_json(made / "report.json", about | watch.summary())
     remember(_speeds(order), settings.profile, units, watch, _ways(order))
     title = order.library.subject(order.subject).title

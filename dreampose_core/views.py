@@ -13,12 +13,18 @@ from PIL import Image
 
 from dreampose_core.fitting import Fitting, Hand
 from dreampose_core.jobs import client
-from dreampose_core.library import ClipEntry, Library, MotionEntry, SubjectEntry
+from dreampose_core.library import ClipEntry, Library, MotionEntry, SubjectEntry, read_json
 from dreampose_core.progress import READING, STAGES, TITLES
 from pose_tools.body.motion import list_motions
 from pose_tools.video import VideoInfo
 
 MOST_POINTS = 200  # of a loss curve
+MEANINGS = {  # of a film's readouts
+    "likeness": "Garment and head of the film beside the photo's, place by place on the body. 100: no difference. "
+    "Light that changes as the person turns counts too, so that about 75 is as much as a true film gets.",
+    "steadiness": "Each frame beside the one before, carried along the body. 100: nothing flickers. "
+    "Folds that move count too, so that about 80 is as much as a true film gets.",
+}
 
 
 def picture_data(path: Path | None, kind: str = "jpeg") -> str:
@@ -108,7 +114,18 @@ def clip_view(clip: ClipEntry) -> dict:
     """What stands over a film."""
     frames, fps = clip.settings["frames"], clip.settings["fps"]
     detail = f"{frames} frames, {frames / fps:.1f} s, seed {clip.settings['seed']}"
-    return {"id": clip.id, "title": motion_title(clip.settings["motion"]), "detail": detail}
+    told = (read_json(clip.report) or {}).get("readouts", {})  # a film of an earlier version has none
+    readouts = [
+        {"title": name.capitalize(), "value": one["value"], "words": one["words"], "meaning": MEANINGS[name]}
+        for name, one in told.items()
+        if name in MEANINGS
+    ]
+    return {
+        "id": clip.id,
+        "title": motion_title(clip.settings["motion"]),
+        "detail": detail,
+        "readouts": readouts,
+    }
 
 
 def own_motions(library: Library) -> list[dict]:

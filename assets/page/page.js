@@ -145,10 +145,12 @@ window.studio = (() => {
       </div></section>`;
   }
 
-  // {id, title, detail}
+  // {id, title, detail, readouts: [{title, value, words, meaning}]}
   function heading(clip) {
     if (!clip) return "";
-    return `<div class="made"><h2>${esc(clip.title)}</h2><p>${esc(clip.detail)}</p></div>`;
+    return `<div class="made"><h2>${esc(clip.title)}</h2><p>${esc(clip.detail)}</p>
+      <ul class="readouts">${clip.readouts.map((one) => `<li title="${esc(one.meaning)}"><b>${esc(one.title)} ${one.value}</b>
+        <span>${esc(one.words)}</span></li>`).join("")}</ul></div>`;
   }
 
   function link(token) {

@@ -1,5 +1,6 @@
 """From a photo to a clip with a tiny model: whole, interrupted at every place, and killed at random."""
 
+import json
 import multiprocessing
 import random
 import shutil
@@ -19,6 +20,7 @@ from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
 from dreampose_core.studio import Order, _ways, expected, make_clip, make_subject
+from dreampose_core.views import clip_view
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import probe
@@ -258,3 +260,36 @@ def test_seconds_left_follow_what_is_measured():
         if step == 8:
             assert seconds == pytest.approx(2 * (8 * 1.0 + 3 * 2.0) / 11)
     assert seconds == 0.0
+
+
+def test_another_background_is_put_behind_every_frame(whole, given, tmp_path):
+    """A tuned subject, and a picture that comes as a file beside the settings."""
+    _, _, first = whole
+    Image.new("RGB", (90, 70), (10, 60, 90)).save(tmp_path / "sea.png")
+    settings = replace(SETTINGS, background="picture")
+    order = replace(first, settings=settings, clip="sea", folder=tmp_path / "job")
+    with pytest.raises(BadInput, match="choose a picture"):
+        make_clip(order)
+    clip = make_clip(replace(order, backdrop=tmp_path / "sea.png"))
+    made, before = (_frames_of(one) for one in (clip, first.library.clip(first.clip)))
+    assert made.shape == before.shape
+    assert (np.abs(made.astype(int) - before).reshape(len(made), -1).max(1) > 20).all(), "every frame"
+    assert clip.settings["background"] == "picture"
+
+
+def _frames_of(clip) -> np.ndarray:
+    with zipfile.ZipFile(clip.frames) as archive:
+        return np.stack([np.array(Image.open(archive.open(name))) for name in sorted(archive.namelist())])
+
+
+def test_a_film_is_read_out_and_the_page_says_how(whole):
+    _, _, first = whole
+    clip = first.library.clip(first.clip)
+    told = json.loads(clip.report.read_text())["readouts"]
+    assert all(0 <= one["value"] <= 100 for one in told.values())
+    shown = clip_view(clip)["readouts"]
+    assert [one["value"] for one in shown] == [one["value"] for one in told.values()]
+    report = clip.report.read_text()
+    clip.report.write_text("{}")  # a film of an earlier version
+    assert clip_view(clip)["readouts"] == []
+    clip.report.write_text(report)
