@@ -146,6 +146,9 @@ def test_a_film_is_made_taken_away_shared_and_made_again(visit, served, example_
     playing = "(v => v.videoWidth > 3 * 96 && !v.paused && v.currentTime > 0)(document.querySelector('#film video'))"
     page.wait_for_function(playing)
     assert not page.locator("#stage").is_visible()
+    told = [one.inner_text() for one in page.locator(".readouts li").all()]
+    assert [line.split()[0] for line in told] == ["Likeness", "Steadiness"], told
+    assert all(0 < int(line.split()[1]) <= 100 for line in told), told
 
     names = {}
     for button in page.locator(".take").all():
