@@ -56,7 +56,7 @@ BEHIND = ("background", "background_colour", "background_picture")  # what is be
 CHOSEN = (  # what the page hands to Service.animate beside photo, motion and subject, where it has it
     *("frames", "fps", "steps", "s1", "s2", "guidance_from", "guidance_to", "scheduler", "seed", "profile"),
     *("finetune_steps", "decoder_steps", "tuning", "more_photos", "offload", "compile"),
-    *("scale", "shift_x", "shift_y", *BEHIND),
+    *("scale", "shift_x", "shift_y", *BEHIND, *SWITCHES),
 )
 TITLE = '<div class="title"><i>{}</i><h2>{}</h2><span>{}</span></div>'
 MASTHEAD = (
@@ -155,6 +155,9 @@ def advanced(house: House) -> dict[str, gr.blocks.Block]:
             )
         seen["more_note"] = view("note(value)", elem_id="more-note")
     seen["tuned"] = view("note(value)", elem_id="tuned")
+    with gr.Row(elem_id="without"):
+        for name, label in (("finetuned", "Use what the finetune learnt"), ("refined", "Use the refiner")):
+            seen[name] = gr.Checkbox(True, label=label, info="Off: a film to compare with")
     if house.has_gpu:
         with gr.Row():
             seen["offload"] = gr.Checkbox(False, label="Small card: only what is at work lies on the GPU")

@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,13 @@ def motion_title(name: str) -> str:
     return next((m.title for m in list_motions() if m.name == name), name)
 
 
+def film_title(settings: Mapping) -> str:
+    """A film's title by its settings: the motion, and what was left out."""
+    left_out = {"finetuned": "before the finetune", "refined": "without the refiner"}
+    said = [words for name, words in left_out.items() if not settings.get(name, True)]
+    return ", ".join([motion_title(settings["motion"]), *said])
+
+
 def file_name(title: str) -> str:
     """A title as a part of a file's name."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", title).strip("-") or "motion"
@@ -72,7 +80,7 @@ def shelf(library: Library, chosen: str | None = None) -> dict:
 
     return {
         "subjects": [card(entry, entry.title or "Untitled") for entry in library.subjects() if entry.tuned],
-        "films": [card(entry, motion_title(entry.settings["motion"])) for entry in library.clips()],
+        "films": [card(entry, film_title(entry.settings)) for entry in library.clips()],
         "chosen": chosen,
     }
 
@@ -122,7 +130,7 @@ def clip_view(clip: ClipEntry) -> dict:
     ]
     return {
         "id": clip.id,
-        "title": motion_title(clip.settings["motion"]),
+        "title": film_title(clip.settings),
         "detail": detail,
         "readouts": readouts,
     }

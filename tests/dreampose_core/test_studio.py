@@ -282,6 +282,18 @@ def _frames_of(clip) -> np.ndarray:
         return np.stack([np.array(Image.open(archive.open(name))) for name in sorted(archive.namelist())])
 
 
+def test_what_is_left_out_of_a_film_changes_it_and_is_said(whole):
+    _, _, first = whole
+    usual, made = first.library.clip(first.clip), {}
+    for name in ("finetuned", "refined"):
+        order = replace(first, settings=replace(SETTINGS, **{name: False}), clip=f"no-{name}")
+        made[name] = make_clip(replace(order, folder=first.folder.with_name(order.clip)))
+        assert not np.array_equal(_frames_of(made[name]), _frames_of(usual))
+    usual_title = clip_view(usual)["title"]
+    assert clip_view(made["finetuned"])["title"] == f"{usual_title}, before the finetune"
+    assert clip_view(made["refined"])["title"] == f"{usual_title}, without the refiner"
+
+
 def test_a_film_is_read_out_and_the_page_says_how(whole):
     _, _, first = whole
     clip = first.library.clip(first.clip)
