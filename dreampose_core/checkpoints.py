@@ -35,6 +35,10 @@ PARTS = ("unet", "adapter", "vae")  # what a finetune may change
 DOWN, UP = ".down", ".up"  # endings of low-rank factors: difference = up @ down
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 SAMPLES = 64  # values of a tensor that count in a fingerprint
+# What a tuned part is kept in where the model's own is bfloat16, whose steps are as large as what a finetune changes:
+# the realised change then has an error of 3 to 5 % in place of 20 to 50 %. The values of bfloat16 are exact in both.
+# The VAE stays, since float16 has no range for its encoder's raw values; its decoder changes by more than a step.
+FINER = {"unet": torch.float16, "adapter": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,9 @@ def load_tuned(pipeline: DreamPosePipeline, folder: str | Path) -> DreamPosePipe
     tuned = read_tuned(folder)
     if tuned.info.get("base") != fingerprint(pipeline):
         raise BadInput("This subject was finetuned for another model; it must be finetuned again.")
-    parts = {part: _changed(getattr(pipeline, part), changes) for part, changes in tuned.changes.items()}
+    parts = {
+        part: _changed(getattr(pipeline, part), changes, FINER.get(part)) for part, changes in tuned.changes.items()
+    }
     return pipeline.with_parts(**parts)
 
 
@@ -196,20 +202,35 @@ def _damaged(path: Path) -> BadInput:
     return BadInput(f"The file {path.name} is damaged, or it is not a file of weights.")
 
 
-def _changed(module: nn.Module, changes: Mapping[str, Tensor]) -> nn.Module:
-    """A copy of the module with differences added. BadInput where they do not fit."""
-    module = copy.deepcopy(module)
+def _changed(module: nn.Module, changes: Mapping[str, Tensor], finer: torch.dtype | None) -> nn.Module:
+    """A copy of the module with differences added. BadInput where they do not fit.
+
+    finer: the copy's type where the module's is bfloat16; it is not taken where a weight is beyond its range.
+    """
     own = dict(module.named_parameters())
-    names = {name.removesuffix(DOWN).removesuffix(UP) for name in changes}
+    added, highest = {}, 0.0
+    for name in {name.removesuffix(DOWN).removesuffix(UP) for name in changes}:
+        if name in changes:
+            difference = changes[name].float()
+        elif name + DOWN in changes and name + UP in changes:
+            difference = _product(changes[name + UP].float(), changes[name + DOWN].float())
+        else:
+            difference = None
+        if difference is None or name not in own or own[name].shape != difference.shape:
+            raise BadInput("This subject's weights do not fit the model; it must be finetuned again.")
+        added[name] = difference
+        highest = max(highest, float(difference.abs().max()))
+    made = copy.deepcopy(module)
+    if finer is not None and next(iter(own.values())).dtype == torch.bfloat16:
+        highest += max(float(tensor.detach().abs().max()) for tensor in own.values())
+        if highest < torch.finfo(finer).max:
+            nn.Module.to(made, finer)  # diffusers' own would warn, and ask for another way of loading
     with torch.no_grad():
-        for name in names:
-            if name in changes:
-                difference = changes[name].float()
-            elif name + DOWN in changes and name + UP in changes:
-                difference = changes[name + UP].float() @ changes[name + DOWN].float()
-            else:
-                difference = None
-            if difference is None or name not in own or own[name].shape != difference.shape:
-                raise BadInput("This subject's weights do not fit the model; it must be finetuned again.")
-            own[name].copy_(own[name].float() + difference.to(own[name].device))
-    return module
+        for name, difference in added.items():
+            made.get_parameter(name).copy_(own[name].float() + difference.to(own[name].device))
+    return made
+
+
+def _product(up: Tensor, down: Tensor) -> Tensor | None:
+    fits = up.ndim == down.ndim == 2 and up.shape[1] == down.shape[0]
+    return up @ down if fits else None

@@ -86,6 +86,54 @@ def test_the_fingerprint_outlives_half_precision(pipeline):
     assert fingerprint(tiny_pipeline().to(torch.bfloat16)) == fingerprint(pipeline)
 
 
+@torch.no_grad()
+def test_small_changes_outlive_half_precision(tmp_path):
+    """The step of bfloat16 is as large as they are; what lies on its grid must stay what it is."""
+    base = tiny_pipeline().to(torch.bfloat16)
+    torch.manual_seed(3)
+    wanted = {
+        part: {
+            name: 3e-3 * torch.randn_like(weight.float()) * weight.float().std()
+            for name, weight in getattr(base, part).named_parameters()
+            if weight.ndim > 1 and weight.float().std() > 0
+        }
+        for part in ("unet", "adapter")
+    }
+    del wanted["unet"]["conv_out.weight"]
+    save_tuned(tmp_path / "mini", base, Tuned(wanted, {}))
+    tuned = load_tuned(base, tmp_path / "mini")
+    assert (tuned.unet.dtype, tuned.adapter.dtype, base.unet.dtype) == (torch.float16, torch.float32, torch.bfloat16)
+    for part, limit in (("unet", 0.12), ("adapter", 1e-3)):
+        error = whole = coarse = 0.0
+        for name, change in wanted[part].items():
+            old, new = (getattr(pipeline, part).get_parameter(name).float() for pipeline in (base, tuned))
+            error += float((new - old - change).square().sum())
+            coarse += float(((old + change).bfloat16().float() - old - change).square().sum())
+            whole += float(change.square().sum())
+        assert (error / whole) ** 0.5 < limit and (coarse / whole) ** 0.5 > 0.4
+    assert torch.equal(tuned.unet.conv_out.weight.float(), base.unet.conv_out.weight.float())
+    inputs = torch.randn(2, 4, 8, 6), torch.tensor(500), torch.randn(2, 17, 16), torch.randn(2, 10, 8, 6)
+    whole = load_tuned(tiny_pipeline(), tmp_path / "mini").predict(*inputs, torch.zeros(2, 5, 8, 6))
+    made = tuned.predict(*inputs, torch.zeros(2, 5, 8, 6))
+    torch.testing.assert_close(made, whole, atol=0.02 * float(whole.abs().max()), rtol=0)
+
+
+def test_weights_beyond_the_range_of_float16_stay_in_bfloat16(tmp_path):
+    base = tiny_pipeline().to(torch.bfloat16)
+    save_tuned(tmp_path / "mini", base, Tuned({"unet": {"conv_in.bias": torch.full((8,), 6e4)}}, {}))
+    with torch.no_grad():
+        base.unet.conv_out.bias.fill_(1e4)
+    info = json.loads((tmp_path / "mini" / "finished.json").read_text())
+    (tmp_path / "mini" / "finished.json").write_text(json.dumps(info | {"base": fingerprint(base)}))
+    assert load_tuned(base, tmp_path / "mini").unet.dtype == torch.bfloat16
+
+
+def test_factors_that_do_not_fit_each_other_are_refused(pipeline, tuned_folder):
+    factors = {"linear1.weight.down": torch.ones(2, 3), "linear1.weight.up": torch.ones(5, 1)}
+    save_tensors(tuned_folder / "adapter.safetensors", factors)
+    assert "do not fit" in refused(load_tuned, pipeline, tuned_folder)
+
+
 def test_damaged_and_foreign_folders_are_refused(pipeline, tuned_folder):
     assert "no finished" in refused(load_tuned, pipeline, tuned_folder.parent / "nothing")
     path = tuned_folder / "unet.safetensors"
