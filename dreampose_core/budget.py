@@ -52,21 +52,19 @@ SPARE = 1.15  # an allocator keeps more than is asked of it, and convolutions pu
 ADAM_BYTES, EIGHT_BIT_BYTES = 8.0, 2.1  # of both averages for every trained weight (8 bits: with their scales)
 USED = 0.3  # of a device's rate of matrix products that training reaches; a guess for the first time
 GB = 1e9
+SMALLEST = {"lora_rank": 16, "gradient_checkpointing": True, "batch": 1, "decoder_batch": 1}
 REMEDIES = (  # what may be changed so that a finetune fits, the least loss first
     ("gradient checkpointing", {"gradient_checkpointing": True}),
     ("gradient checkpointing and 8-bit Adam", {"gradient_checkpointing": True, "eight_bit": True}),
     ("LoRA", {"lora_rank": 16}),
     ("LoRA and gradient checkpointing", {"lora_rank": 16, "gradient_checkpointing": True}),
-    (
-        'LoRA, gradient checkpointing and one picture a step (the tuning "small")',
-        {"lora_rank": 16, "gradient_checkpointing": True, "batch": 1, "decoder_batch": 1},
-    ),
+    ('LoRA, gradient checkpointing and one picture a step (the tuning "small")', SMALLEST),
 )
 
 
 @dataclass(frozen=True)
 class Need:
-    """Most bytes at one time, beside the model as it is loaded, and arithmetic operations of one step.
+    """Most bytes at one time, beside the model where that is on the device, and arithmetic operations of one step.
 
     encoding: while the training pictures are encoded; finetune, decoder: of the two stages, with weights,
     gradients, averages, what a step keeps, and the live sample.
@@ -103,34 +101,51 @@ def room_for_finetune(
     return f"About {_time(seconds)}, in {need.bytes / GB:.1f} GB of the {free / GB:.1f} GB of memory that are free"
 
 
-def finetune_need(pipeline: DreamPosePipeline, settings: FinetuneSettings, height: int, width: int) -> Need:
-    """What a finetune on photos of height x width pixels needs on the pipeline's device."""
+def finetune_need(
+    pipeline: DreamPosePipeline, settings: FinetuneSettings, height: int, width: int, offloaded: bool | None = None
+) -> Need:
+    """What a finetune on photos of height x width pixels needs on the pipeline's device.
+
+    offloaded: whether the model waits in the machine's memory meanwhile; None takes the pipeline's own way. Then
+    what is at work is counted in full: encoders, the trained parts with all that is frozen in them, and for the live
+    sample the one part that is not trained.
+    """
     device = pipeline._execution_device
+    offloaded = pipeline._card is not None if offloaded is None else offloaded
     unet, vae, low_rank = pipeline.unet, pipeline.vae, settings.lora_rank is not None
     size = (height // LATENT_STRIDE, width // LATENT_STRIDE)
     window = tuple(min(settings.window, side) for side in size)
-    kind = training_type(device)
+    kind, frozen = training_type(device), frozen_type(device)
     sample = memory.need(unet, vae, height, width, conditions=1)
     averages = EIGHT_BIT_BYTES if settings.eight_bit else ADAM_BYTES
 
     trained = _trained_weights(unet, settings.lora_rank) + _count(pipeline.adapter)
     one = 4 * trained
-    if low_rank and next(unet.parameters()).dtype != frozen_type(device):
-        one += _count(unet) * frozen_type(device).itemsize
+    if low_rank and (offloaded or next(unet.parameters()).dtype != frozen):
+        one += _count(unet) * frozen.itemsize
     kept = settings.batch * bytes_kept(unet, size, low_rank, settings.gradient_checkpointing, kind)
-    finetune = one + averages * trained + max(_step(trained, kept, kind), sample.frame, sample.picture)
+    beside = _bytes(vae) if offloaded else 0  # it makes the live sample's picture while the UNet stays
+    finetune = one + averages * trained + max(_step(trained, kept, kind), sample.frame, beside + sample.picture)
 
     decoder_weights = sum(tensor.numel() for name, tensor in vae.named_parameters() if name.startswith(DECODER))
     kept = settings.decoder_batch * bytes_kept(vae.decoder, window, False, settings.gradient_checkpointing, kind)
-    two = one + (4 + averages) * decoder_weights
-    decoder = two + max(_step(decoder_weights, kept, kind), sample.frame, sample.picture)
+    two = (4 + averages) * decoder_weights
+    if offloaded:  # the tuned UNet waits too, and comes for the live sample
+        two += (_count(vae) - decoder_weights) * frozen.itemsize
+        beside = one - 4 * _count(pipeline.adapter)
+    else:
+        two, beside = two + one, 0
+    decoder = two + max(_step(decoder_weights, kept, kind), beside + sample.frame, sample.picture)
 
+    encoding = ENCODE_BATCH * sample.picture
+    if offloaded:
+        encoding = max(encoding + _bytes(vae), _bytes(pipeline.image_encoder))
     passes = 1 + (1 if low_rank else 2) + settings.gradient_checkpointing
     tokens = pipeline.adapter.config.tokens
     flops = settings.batch * passes * _flops(unet, size, tokens)
     decoder_flops = settings.decoder_batch * (3 + settings.gradient_checkpointing) * _flops(vae.decoder, window, tokens)
     spare = memory.APART if device.type == "cuda" else 0
-    most = [ENCODE_BATCH * sample.picture, finetune * bool(settings.steps), decoder * bool(settings.decoder_steps)]
+    most = [encoding, finetune * bool(settings.steps), decoder * bool(settings.decoder_steps)]
     return Need(*(int(each * SPARE) + spare for each in most), flops, decoder_flops)
 
 
@@ -219,6 +234,10 @@ def _trained_weights(unet: nn.Module, rank: int | None) -> int:
     return factors + _count(unet.conv_in)
 
 
+def _bytes(module: nn.Module) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in module.parameters())
+
+
 def _count(module: nn.Module) -> int:
     return sum(tensor.numel() for tensor in module.parameters())
 
@@ -227,7 +246,7 @@ def _refusal(
     pipeline: DreamPosePipeline, settings: FinetuneSettings, height: int, width: int, needed: int, free: int
 ) -> str:
     begin = f"The finetune needs about {needed / GB:.1f} GB of memory and {free / GB:.1f} GB are free"
-    least = needed
+    least, device = needed, pipeline._execution_device
     for words, changes in REMEDIES:
         changed = replace(settings, **changes)
         if changed == settings or (changed.eight_bit and not has_eight_bit()):
@@ -236,6 +255,10 @@ def _refusal(
         if would <= free:
             return f"{begin}; with {words} it would need {would / GB:.1f} GB."
         least = min(least, would)
+    if device.type == "cuda" and pipeline._card is None:
+        would = finetune_need(pipeline, replace(settings, **SMALLEST), height, width, offloaded=True).bytes
+        if would <= free + sum(_bytes(part) for part in pipeline.components.values() if isinstance(part, nn.Module)):
+            return f'{begin}; with --offload and the tuning "small" it would need {would / GB:.1f} GB in all.'
     return f"{begin}; even its smallest settings would need {least / GB:.1f} GB, so please close other programs."
 
 

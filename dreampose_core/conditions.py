@@ -43,6 +43,7 @@ class ConditionPipeline(DiffusionPipeline):
     `whole_photo` in its configuration (see DreamPosePipeline)."""
 
     _card: torch.device | None = None
+    _stays: frozenset[str] = frozenset()  # parts that are on the card also while others work
 
     # where and how it runs
 
@@ -53,6 +54,13 @@ class ConditionPipeline(DiffusionPipeline):
         """
         self._card = torch.device(device)
         return self.to("cpu")
+
+    def keep_at_work(self, *parts: str) -> None:
+        """The parts that are trained: they stay where they are, and those of an earlier call wait again."""
+        if self._card is not None:
+            for part in self._stays - set(parts):
+                getattr(self, part).to("cpu")
+            self._stays = frozenset(parts)
 
     def compile(self, **options: Any) -> Self:
         """Compile the UNet and the VAE's decoder (options: as torch.compile's); the first frames then take a minute
@@ -68,7 +76,7 @@ class ConditionPipeline(DiffusionPipeline):
     @contextmanager
     def _at_work(self, part: str) -> Iterator[None]:
         """The part is on the device meanwhile."""
-        if self._card is None:
+        if self._card is None or part in self._stays:
             yield
             return
         module = getattr(self, part)

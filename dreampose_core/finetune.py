@@ -108,6 +108,7 @@ def finetune_looks(
         unet=unet_to_train(pipeline.unet, settings, device, frozen_type(device)),
         adapter=copy_to_train(pipeline.adapter, lambda name: True, device, torch.float32),
     )
+    model.keep_at_work("unet", "adapter")
 
     def preview() -> np.ndarray:
         poses = PoseSequence(looks[0].charts[2:3], fps=1)
@@ -121,6 +122,7 @@ def finetune_looks(
         results.append(run_stage(_denoiser(model, cache, settings, preview), work, report))
     if settings.decoder_steps:
         model.register_modules(vae=vae_to_train(pipeline.vae, settings, device, frozen_type(device)))
+        model.keep_at_work("vae")
         results.append(run_stage(_decoder(model, cache, settings, preview), work, report))
     changes = _changes(pipeline, {name: value for result in results for name, value in result.best.items()})
     stages = {result.name: {"scores": result.scores, "best_step": result.best_step} for result in results}

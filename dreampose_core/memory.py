@@ -8,6 +8,7 @@ or poses.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +51,19 @@ class Need:
 
 def need(unet: nn.Module, vae: nn.Module, height: int, width: int, conditions: int) -> Need:
     """What frames of height x width pixels need with these networks; conditions: rows of the UNet for each frame."""
-    cells, pixels = (height // 8) * (width // 8), height * width
-    frame = UNET_PLANES * cells * unet.config.block_out_channels[0] * _size(unet) * conditions
-    picture = DECODER_PLANES * pixels * vae.config.block_out_channels[0] * _size(vae)
-    weights = sum(_bytes(part) for part in (unet, vae))
-    return Need(weights, int(frame * SPARE), int(picture * SPARE))
+    channels = unet.config.block_out_channels[0], vae.config.block_out_channels[0]
+    frame, picture = _at_work(channels, (height, width), conditions, (_size(unet), _size(vae)))
+    return Need(sum(_bytes(part) for part in (unet, vae)), frame, picture)
+
+
+def _at_work(
+    channels: tuple[int, int], size: tuple[int, int], conditions: int, bytes_each: tuple[int, int]
+) -> tuple[int, int]:
+    """Bytes that a frame needs in the UNet and a picture in the decoder; channels: of their first levels."""
+    height, width = size
+    frame = UNET_PLANES * (height // 8) * (width // 8) * channels[0] * bytes_each[0] * conditions
+    picture = DECODER_PLANES * height * width * channels[1] * bytes_each[1]
+    return int(frame * SPARE), int(picture * SPARE)
 
 
 def free_on(device: torch.device) -> int:
@@ -88,26 +97,55 @@ def pictures_at_once(needed: Need, device: torch.device) -> int:
     return max(1, min(MOST, (free_on(device) - APART) // needed.picture)) if device.type == "cuda" else MOST
 
 
-def check_room(folder: Path, precision: torch.dtype, device: torch.device, offload: bool = False) -> None:
-    """BadInput where a model's weights do not fit a device, with what would fit; measured by its files' headers.
+def check_room(
+    folder: Path,
+    precision: torch.dtype,
+    device: torch.device,
+    offload: bool = False,
+    size: tuple[int, int] | None = None,
+    conditions: int = 3,
+) -> None:
+    """BadInput where a model does not fit a device, with what would fit; measured by its files' headers.
 
+    offload: only the part that is at work is on the card, and all of them wait in the machine's memory. size: height
+    and width of frames, of which one must fit beside the weights on a card; conditions: rows of the UNet for it.
     A model that is loaded to a card passes through the machine's own memory part by part.
     """
+    on_card = device.type == "cuda"
     weights = {part.name: _weights_in(part, precision) for part in folder.iterdir() if part.is_dir()}
-    whole = max(weights.values(), default=0) if offload and device.type == "cuda" else sum(weights.values())
-    free, place = free_on(device), "the card" if device.type == "cuda" else "this machine"
-    if free > whole:
-        return
-    choices = []
-    if precision == torch.float32 and device.type == "cuda" and free > whole // 2:
-        choices.append("half precision")
-    if device.type == "cuda" and not offload and free > max(weights.values(), default=0):
-        choices.append("--offload")
-    choices.append("the profile mini")
-    raise BadInput(
-        f"This model takes {whole / 1e9:.1f} GB of memory and {place} has {free / 1e9:.1f} GB free; "
-        f"close other programs, or use {' or '.join(choices)}."
-    )
+    extra = _extra(folder, precision, size, conditions) if on_card and size is not None else {}
+    largest = max((count + extra.get(name, 0) for name, count in weights.items()), default=0)
+    whole = largest if offload and on_card else sum(weights.values()) + max(extra.values(), default=0)
+    spare = APART if extra else 0
+    places = [("the card" if on_card else "this machine", whole + spare, free_on(device))]
+    if offload and on_card:
+        places.append(("this machine", sum(weights.values()), free_on(torch.device("cpu"))))
+    for place, needed, free in places:
+        if free > needed:
+            continue
+        choices = []
+        if precision == torch.float32 and on_card and free > needed // 2:
+            choices.append("half precision")
+        if on_card and not offload and free > largest + spare:
+            choices.append("--offload")
+        choices.append("the profile mini")
+        raise BadInput(
+            f"This model takes {needed / 1e9:.1f} GB of memory and {place} has {free / 1e9:.1f} GB free; "
+            f"close other programs, or use {' or '.join(choices)}."
+        )
+
+
+def _extra(folder: Path, precision: torch.dtype, size: tuple[int, int], conditions: int) -> dict[str, int]:
+    """Bytes that a part needs at work beside its weights, as its configuration says."""
+    try:
+        channels = tuple(
+            int(json.loads((folder / part / "config.json").read_text())["block_out_channels"][0])
+            for part in ("unet", "vae")
+        )
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return {}  # whoever loads it says what is wrong with it
+    frame, picture = _at_work(channels, size, conditions, (precision.itemsize,) * 2)
+    return {"unet": frame, "vae": picture}
 
 
 def _weights_in(folder: Path, precision: torch.dtype) -> int:

@@ -134,17 +134,22 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     return order.library.add_clip(order.clip, made, order.subject, title, settings.to_dict())
 
 
-def load_pipeline(profile: Profile, device: str) -> DreamPosePipeline:
+def load_pipeline(profile: Profile, device: str, offload: bool = False) -> DreamPosePipeline:
     """A profile's pipeline on a device, kept between clips; nobody trains its parts in place.
 
-    BadInput where the memory is too small for it.
+    offload: for small cards, only what is at work is on the device. BadInput where the memory is too small for it.
     """
-    return _loaded(profile.folder, profile.dtype_on(device), device).to(device)
+    conditions = Guidance(profile.s1, profile.s2).most_conditions
+    size = (profile.height, profile.width)
+    pipeline = _loaded(profile.folder, profile.dtype_on(device), device, offload, size, conditions)
+    return pipeline.offload(device) if offload else pipeline.to(device)
 
 
 @lru_cache(maxsize=1)
-def _loaded(folder: Path, precision: torch.dtype, device: str) -> DreamPosePipeline:
-    check_room(folder, precision, torch.device(device))
+def _loaded(
+    folder: Path, precision: torch.dtype, device: str, offload: bool, size: tuple[int, int], conditions: int
+) -> DreamPosePipeline:
+    check_room(folder, precision, torch.device(device), offload, size, conditions)
     return load_model(folder, precision)
 
 
@@ -214,7 +219,7 @@ def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePip
         say(2 + index, f"Finding the person in further photo {index} of {len(more)}")
         _prepare_more(folder / "more" / str(index), photo, profile)
     say(3 + len(more), "Loading the model")
-    pipeline = load_pipeline(profile, order.device)
+    pipeline = load_pipeline(profile, order.device, order.offload)
     say(4 + len(more), "Ready")
     return subject, sheet, pipeline
 
@@ -344,8 +349,6 @@ def _render(
     files = [folder / f"frame_{i:04d}.png" for i in range(len(poses))]
     interval = settings.guidance_interval or profile.guidance_interval
     guidance = Guidance(settings.s1, settings.s2, interval)
-    if order.offload:
-        pipeline.offload(order.device)
     if order.compile:
         pipeline.compile()
     size = profile.batch or pipeline.batch_for(profile.height, profile.width, guidance)

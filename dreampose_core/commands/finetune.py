@@ -22,13 +22,14 @@ from dreampose_core.studio import expected, make_subject
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_subject_arguments(parser)
+    parser.add_argument("--offload", action="store_true", help="for small cards: only what is at work lies on the card")
 
 
 def run(options: argparse.Namespace) -> int:
     """Raises BadInput."""
     settings = AnimateSettings(motion="", profile=options.profile, **settings_in(options, TUNING))
     order = make_order(options, settings)
-    order = replace(order, clip="")
+    order = replace(order, clip="", offload=options.offload)
     with alone(order.library, order.subject):
         make_subject(order, progress_lines(expected(order)))
         order.library.delete_job_folder(order.folder.name)

@@ -66,6 +66,63 @@ def test_the_full_size_within_known_bounds(full):
     assert 0.8 < need["lora"].finetune_flops / (2 * 2 * 1.04e12) < 1.2  # one pass of a picture: 1.04 TFLOP
 
 
+def whole(module: torch.nn.Module) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in module.parameters())
+
+
+def test_a_finetune_with_offload_keeps_on_the_card_what_is_at_work(tmp_path, monkeypatch):
+    """One device stands for both; who was sent where is written down, and the outcome is the same."""
+    settings = FinetuneSettings(
+        steps=4, decoder_steps=2, batch=1, decoder_batch=1, crops=2, held_out=1, window=4,
+        preview_every=1, preview_steps=1, lora_rank=2,
+    )  # fmt: skip
+    plain = finetune_looks(tiny_pipeline(), tiny_looks(), settings, tmp_path / "plain")
+    model, real, there, most = tiny_pipeline(), torch.nn.Module.to, {}, []
+
+    def to(module, *where, **options):
+        if where == (torch.device("cpu", 0),):
+            there[id(module)] = type(module).__name__
+            most.append(set(there.values()))
+        elif where == ("cpu",):
+            there.pop(id(module), None)
+        return real(module, *where, **options)
+
+    model.offload("cpu")
+    model._card = torch.device("cpu", 0)
+    for part in model.components.values():
+        if isinstance(part, torch.nn.Module):
+            monkeypatch.setattr(type(part), "to", to)
+    stays = []
+    keep = type(model).keep_at_work
+
+    def noted(self, *parts):
+        keep(self, *parts)
+        stays.append(self._stays)
+
+    monkeypatch.setattr(type(model), "keep_at_work", noted)
+    offloaded = finetune_looks(model, tiny_looks(), settings, tmp_path / "offloaded")
+    assert stays == [{"unet", "adapter"}, {"vae"}]
+    assert all(len(names) == 1 for names in most) and not there, "one waiting part at a time"
+    assert {name for names in most for name in names} >= {"AutoencoderKL", "UNet2DConditionModel", "CLIPVisionModel"}
+    for part in ("unet", "adapter", "vae"):
+        pairs = zip(getattr(plain, part).parameters(), getattr(offloaded, part).parameters(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_offload_is_counted(full, monkeypatch):
+    """What waits in the machine's memory is not counted, what is copied to the card is."""
+    loaded = sum(whole(part) for part in (full.unet, full.vae, full.image_encoder, full.adapter))
+    for tuning in TUNINGS.values():
+        here, away = (finetune_need(full, tuning, 640, 512, offloaded=way) for way in (False, True))
+        assert away.bytes < here.bytes + loaded
+        assert away.finetune >= here.finetune and away.encoding > here.encoding
+        assert away.finetune - here.finetune < 1.2 * (whole(full.unet) + whole(full.vae))
+    away = finetune_need(full, TUNINGS["small"], 640, 512, offloaded=True)
+    assert away.finetune > whole(full.unet) and away.decoder > whole(full.vae)
+    monkeypatch.setattr(full, "_card", CPU)
+    assert finetune_need(full, TUNINGS["small"], 640, 512) == away
+
+
 def test_the_memory_and_the_time_are_said_first(tmp_path):
     settings, events = FinetuneSettings(steps=1, decoder_steps=0, batch=1, crops=1, held_out=1), []
     finetune_looks(tiny_pipeline(), tiny_looks(), settings, tmp_path / "tuned", events.append, seconds=300)

@@ -83,6 +83,37 @@ def test_a_model_that_does_not_fit_is_said_before_it_is_loaded(tmp_path, monkeyp
     assert say(2 * largest, CARD, offload=True) is None
 
 
+def test_offload_needs_room_for_the_largest_part_and_its_work(tmp_path, monkeypatch):
+    """Of the headers and configurations of files alone; and all parts must fit the machine's own memory."""
+    pipeline = tiny_pipeline()
+    pipeline.save_pretrained(tmp_path)
+    weights = {
+        name: 4 * sum(p.numel() for p in getattr(pipeline, name).parameters())
+        for name in ("vae", "unet", "image_encoder", "adapter", "refiner")
+    }
+    size = (4 * HEIGHT, 4 * WIDTH)
+    work = need(pipeline.unet, pipeline.vae, *size, 2)
+    least = APART + max(weights["unet"] + work.frame, weights["vae"] + work.picture, *weights.values())
+    free = {"cuda": 0, "cpu": 2 * sum(weights.values())}
+    monkeypatch.setattr(memory, "free_on", lambda device: free[device.type])
+
+    def check(offload: bool) -> None:
+        check_room(tmp_path, torch.float32, CARD, offload, size, 2)
+
+    free["cuda"] = least + 1
+    check(True)
+    with pytest.raises(BadInput, match="half precision or --offload or the profile mini"):
+        check(False)
+    free["cuda"] = least
+    with pytest.raises(BadInput, match="the card has"):
+        check(True)
+    free["cuda"] = APART + sum(weights.values()) + max(work.frame, work.picture) + 1
+    check(False)
+    free["cpu"] = sum(weights.values()) // 2
+    with pytest.raises(BadInput, match="this machine has 0.0 GB free"):
+        check(True)
+
+
 def test_what_is_free_is_known(monkeypatch):
     assert 10**6 < memory.free_on(torch.device("cpu")) < 10**14
     card = {"mem_get_info": (50, 80), "memory_reserved": 20, "memory_allocated": 12}
