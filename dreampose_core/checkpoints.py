@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +72,10 @@ def load_model(folder: str | Path, dtype: torch.dtype = torch.float32) -> DreamP
     return pipeline
 
 
-def fingerprint(pipeline: DreamPosePipeline) -> str:
-    """Tells models apart: a hash of names, shapes and some values of what a finetune starts from."""
+def fingerprint(pipeline: DreamPosePipeline, parts: Sequence[str] = PARTS) -> str:
+    """Tells models apart: a hash of names, shapes and some values of what a finetune starts from, or of other parts."""
     digest = hashlib.sha256()
-    for part in PARTS:
+    for part in parts:
         for name, tensor in getattr(pipeline, part).state_dict().items():
             flat = tensor.detach().flatten()
             some = flat[:: max(1, len(flat) // SAMPLES)].to("cpu", torch.bfloat16).float()

@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="what to start from")
     parser.add_argument("--precision", choices=("no", "fp16", "bf16"), help="default: accelerate's setting")
     parser.add_argument("--tracker", metavar="NAME", help="tensorboard, wandb, ...: one that accelerate knows")
+    parser.add_argument(
+        "--latents", type=Path, metavar="DIR", help="encode every frame once and keep it here, for faster steps"
+    )
     parser.add_argument("--threads", type=int, default=4, metavar="N", help="that read pictures, default %(default)s")
     for field in fields(BaseSettings):
         name, default = f"--{field.name.replace('_', '-')}", field.default
@@ -90,7 +93,7 @@ def _train(options: argparse.Namespace) -> int:
         print(f"accelerate has started one process; {ON_CPUS}", file=sys.stderr)
     if pipeline.carried and accelerator.is_main_process:
         print("This model reads carried pictures too; clips have none, so it is trained without.", file=sys.stderr)
-    train_base(pipeline, clips, options.out, settings, accelerator, options.threads, _say)
+    train_base(pipeline, clips, options.out, settings, accelerator, options.threads, _say, options.latents)
     if accelerator.is_main_process:
         print(f"{options.out / 'model'} is written.", file=sys.stderr)
     return 0

@@ -32,6 +32,7 @@ from dreampose_core.modeling import CARRIED_CHANNELS, LATENT_STRIDE
 from dreampose_core.pipeline import DreamPosePipeline, PhotoCode, drop_conditions
 from dreampose_core.training.base_state import Run, load_average, load_state, save_state, trained
 from dreampose_core.training.clips import Clips
+from dreampose_core.training.latents import Latents, fill_latents, open_latents, say_size
 from dreampose_core.training.pairs import Batch, batches
 from dreampose_core.training.samples import sample_grid, write_grid
 from dreampose_core.training.snr import NOISE, VELOCITY, min_snr_weights, training_target
@@ -152,14 +153,17 @@ def train_base(
     accelerator: Accelerator,
     threads: int = 4,
     say: Say = print,
+    latents: Path | None = None,
 ) -> None:
     """Train to the last step, going on from the newest checkpoint of the folder, and write folder/model.
 
-    The pipeline's own parts are trained in place. BadInput where clips and model do not fit, where the folder holds
-    a run of other settings, or where the disk is full; finished checkpoints stay.
+    The pipeline's own parts are trained in place. latents: a folder in which what the encoders make of every frame is
+    kept, so that it is computed once; losses are the same but for rounding. BadInput where clips and model do not
+    fit, where one of the folders holds something of other settings, or where the disk is full; finished checkpoints
+    stay.
     """
     try:
-        _train(pipeline, clips, folder, settings, accelerator, threads, say)
+        _train(pipeline, clips, folder, settings, accelerator, threads, say, latents)
     except BaseException as error:
         traceback.clear_frames(error.__traceback__)  # or they would hold what must go before the group of processes
         raise
@@ -177,6 +181,7 @@ def _train(
     accelerator: Accelerator,
     threads: int,
     say: Say,
+    latents: Path | None,
 ) -> None:
     check_fit(pipeline, clips)
     scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
@@ -204,11 +209,12 @@ def _train(
     step = _go_on(run, learner, prepared, average, accelerator)
     on_main(accelerator, lambda: run.forget_after(step))
 
+    cache = None if latents is None else _encode(latents, pipeline, clips, settings, accelerator, say)
     none = _with_pixels(pipeline, pipeline.no_photo(clips.height, clips.width), None, settings.vision)
     losses: list[tuple[Tensor, float]] = []
     begun, first = time.monotonic(), step
     reader = batches(
-        clips, range(step, settings.steps), settings.accumulate, settings.batch, settings.seed, rank, threads
+        clips, range(step, settings.steps), settings.accumulate, settings.batch, settings.seed, rank, threads, cache
     )
     for parts in reader if accelerator.is_main_process else _aloud(reader, say):
         rate = settings.rate * min(1.0, (step + 1) / max(1, settings.warmup))
@@ -286,6 +292,32 @@ def make_optimizer(parameters, settings: BaseSettings) -> torch.optim.Optimizer:
     return AdamW8bit(parameters, lr=settings.rate, weight_decay=settings.decay)
 
 
+def _encode(
+    folder: Path, pipeline: DreamPosePipeline, clips: Clips, settings: BaseSettings, accelerator: Accelerator, say: Say
+) -> Latents:
+    """The cache with all clips in it; every process encodes its share. BadInput where the disk has no room."""
+    on_main(accelerator, lambda: say_size(open_latents(folder, pipeline, clips, settings.vision), clips, say))
+    latents, failed = open_latents(folder, pipeline, clips, settings.vision), None
+    tell = say if accelerator.is_main_process else _nothing
+    try:
+        fill_latents(latents, clips, pipeline, accelerator.process_index, accelerator.num_processes, tell)
+    except BadInput as error:
+        failed = error
+        if not accelerator.is_main_process:
+            say(str(error))
+    if accelerator.num_processes > 1:
+        flag = torch.tensor(float(failed is not None), device=accelerator.device)
+        if accelerator.reduce(flag, "sum") > 0 and failed is None:
+            raise EndedElsewhere("Another process could not go on.")
+    if failed is not None:
+        raise failed
+    return latents
+
+
+def _nothing(line: str) -> None:
+    """Of what all processes do alike the main one speaks."""
+
+
 def _aloud(reader: Iterator[list[Batch]], say: Say) -> Iterator[list[Batch]]:
     """The same batches; what cannot be read by a process other than the main one is said by that one."""
     try:
@@ -305,9 +337,13 @@ def _loss(
     draw: torch.Generator,
 ) -> Tensor:
     """The mean squared error of one batch."""
-    latents = pipeline.encode_pictures(batch.frames).float()
-    photo = _with_pixels(pipeline, pipeline.encode_photo(batch.photos), batch.photos, settings.vision)
-    rows, device = len(latents), latents.device
+    device = none.latents.device
+    if batch.encoded is None:
+        latents, photo = pipeline.encode_pictures(batch.frames).float(), pipeline.encode_photo(batch.photos)
+    else:
+        latents, photo = batch.encoded.latents.to(device), batch.encoded.photo
+        photo = PhotoCode(*(each.to(device) for each in (photo.clip, photo.latents, photo.adapter_latents)))
+    photo, rows = _with_pixels(pipeline, photo, batch.photos, settings.vision), len(latents)
     noise = torch.randn(latents.shape, generator=draw).to(device)
     timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (rows,), generator=draw).to(device)
     without_photo, without_pose = (torch.rand(2, rows, generator=draw) < settings.drop).to(device)
@@ -320,9 +356,7 @@ def _loss(
     return errors.mean()
 
 
-def _with_pixels(
-    pipeline: DreamPosePipeline, code: PhotoCode, photos: np.ndarray | None, vision: bool
-) -> PhotoCode:
+def _with_pixels(pipeline: DreamPosePipeline, code: PhotoCode, photos: np.ndarray | None, vision: bool) -> PhotoCode:
     """The code, with CLIP's pixels in place of its tokens where the encoder is trained. photos None: black."""
     if not vision:
         return code

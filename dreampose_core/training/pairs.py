@@ -18,6 +18,7 @@ from torch import Tensor
 
 from dreampose_core.modeling import chart_planes
 from dreampose_core.training.clips import Clip, Clips
+from dreampose_core.training.latents import Encoded, Latents
 from pose_tools.errors import BadInput
 
 AHEAD = 2  # batches that are read while another one is worked on
@@ -33,11 +34,15 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """photos, frames: uint8 (B, H, W, 3); poses: float32 (B, 10, h, w), U and V of the five poses, in -1…1."""
+    """photos, frames: uint8 (B, H, W, 3); poses: float32 (B, 10, h, w), U and V of the five poses, in -1…1.
 
-    photos: np.ndarray
-    frames: np.ndarray
+    encoded: what a cache knows of both; frames are None then, and photos where nobody needs them.
+    """
+
+    photos: np.ndarray | None
+    frames: np.ndarray | None
     poses: Tensor
+    encoded: Encoded | None = None
 
 
 def draw_pairs(clips: Clips, count: int, seed: int, step: int, rank: int) -> list[Pair]:
@@ -63,18 +68,39 @@ def pose_planes(clip: Clip, index: int) -> Tensor:
     return chart_planes(cells, cells.shape[1:3]).flatten(0, 1)
 
 
-def read_batch(pairs: list[Pair], size: tuple[int, int]) -> Batch:
-    """size: (height, width) of the frames. BadInput where a file is missing, damaged or of another size."""
-    photos = [pair.clip.frame(pair.photo) for pair in pairs]
-    frames = [pair.clip.frame(pair.frame) for pair in pairs]
-    for pair, *pictures in zip(pairs, photos, frames, strict=True):
-        if any(picture.shape[:2] != size for picture in pictures):
-            raise BadInput(f"The frames of the clip {pair.clip.name} are not of one size; prepare that clip again.")
-    return Batch(np.stack(photos), np.stack(frames), torch.stack([pose_planes(p.clip, p.frame) for p in pairs]))
+def read_batch(pairs: list[Pair], size: tuple[int, int], latents: Latents | None = None) -> Batch:
+    """size: (height, width) of the frames; latents: a cache of them.
+
+    BadInput where a file is missing, damaged or of another size.
+    """
+    poses = torch.stack([pose_planes(pair.clip, pair.frame) for pair in pairs])
+    encoded = photos = frames = None
+    if latents is None or "tokens" not in latents.shapes:  # the vision encoder is trained, on the photos themselves
+        photos = _read([(pair.clip, pair.photo) for pair in pairs], size)
+    if latents is None:
+        frames = _read([(pair.clip, pair.frame) for pair in pairs], size)
+    else:
+        encoded = latents.read([(pair.clip, pair.frame) for pair in pairs], [(pair.clip, pair.photo) for pair in pairs])
+    return Batch(photos, frames, poses, encoded)
+
+
+def _read(frames: list[tuple[Clip, int]], size: tuple[int, int]) -> np.ndarray:
+    pictures = [clip.frame(index) for clip, index in frames]
+    for (clip, _), picture in zip(frames, pictures, strict=True):
+        if picture.shape[:2] != size:
+            raise BadInput(f"The frames of the clip {clip.name} are not of one size; prepare that clip again.")
+    return np.stack(pictures)
 
 
 def batches(
-    clips: Clips, steps: range, count: int, size: int, seed: int, rank: int, threads: int
+    clips: Clips,
+    steps: range,
+    count: int,
+    size: int,
+    seed: int,
+    rank: int,
+    threads: int,
+    latents: Latents | None = None,
 ) -> Iterator[list[Batch]]:
     """For every step its `count` batches of `size` pairs, read ahead by threads (pictures are decoded outside of
     Python's lock)."""
@@ -84,7 +110,7 @@ def batches(
         for step in steps:
             pairs = draw_pairs(clips, count * size, seed, step, rank)
             parts = [pairs[k * size : (k + 1) * size] for k in range(count)]
-            waiting.append([pool.submit(read_batch, part, shape) for part in parts])
+            waiting.append([pool.submit(read_batch, part, shape, latents) for part in parts])
             if len(waiting) > AHEAD:
                 yield [future.result() for future in waiting.popleft()]
         while waiting:

@@ -280,6 +280,7 @@ def launch(given: Path, run: Path, steps: int) -> subprocess.Popen:
     command += ["--model", str(given / "model"), "--steps", str(steps), "--save-every", "4", "--batch", "2"]
     command += ["--accumulate", "2", "--rate", "2e-3", "--ema", "0.9", "--samples", "1", "--sample-steps", "1"]
     command += ["--log-every", "1", "--threads", "1", "--warmup", "2"]
+    command += ["--latents", str(run.with_name(f"{run.name}_latents"))]  # of which each process encodes its share
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
