@@ -27,14 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--kind", choices=KINDS, default=DEFAULT.kind, help="of the frames' files, default %(default)s")
     parser.add_argument("--device", default=DEFAULT.device, help="a torch device for DensePose, default %(default)s")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="videos at once, default %(default)s")
 
 
 def run(options: argparse.Namespace) -> int:
     """Raises BadInput."""
     names = ("height", "width", "fps", "estimator", "framing", "kind", "device")
     settings = PrepareSettings(**{name: getattr(options, name) for name in names})
-    failed = prepare_clips(options.videos, options.out, settings, lambda line: print(line, file=sys.stderr, flush=True))
+    failed = prepare_clips(options.videos, options.out, settings, _say, options.processes)
     if failed:
         print(f"{len(failed)} could not be used: {', '.join(failed)}", file=sys.stderr)
     print(f"{options.out / 'manifest.json'} is written.", file=sys.stderr)
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

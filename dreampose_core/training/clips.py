@@ -131,7 +131,7 @@ def write_clip(
 
 def write_manifest(folder: Path, about: Mapping, names: Iterable[str], failed: Mapping[str, str]) -> None:
     """about: height, width, fps and what else a reader may want to know; failed: file -> why, one sentence."""
-    manifest = {"format": FORMAT} | dict(about) | {"clips": sorted(names), "failed": dict(failed)}
+    manifest = {"format": FORMAT} | dict(about) | {"clips": sorted(names), "failed": dict(sorted(failed.items()))}
     with plain_disk_errors(), replacing(folder / MANIFEST) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n")
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -81,12 +85,16 @@ def find_videos(folder: Path) -> dict[str, Path]:
     return {_name(path.relative_to(folder)): path for path in paths}
 
 
-def prepare_clips(videos: Path, out: Path, settings: PrepareSettings, say: Say = print) -> dict[str, str]:
+def prepare_clips(
+    videos: Path, out: Path, settings: PrepareSettings, say: Say = print, processes: int = 1
+) -> dict[str, str]:
     """Prepare every video below a folder; gives those that could not be: file -> why, one sentence.
 
-    BadInput where there is no video, no clip came out, the folder holds clips of other settings, the estimator is not
-    there, or the disk is full.
+    processes: videos that are read at once; what is written is the same. BadInput where there is no video, no clip
+    came out, the folder holds clips of other settings, the estimator is not there, or the disk is full.
     """
+    if processes < 1:
+        raise BadInput("At least one process must read videos.")
     found = find_videos(videos)
     about = settings.lasting()
     if (out / MANIFEST).is_file():
@@ -100,30 +108,109 @@ def prepare_clips(videos: Path, out: Path, settings: PrepareSettings, say: Say =
     with plain_disk_errors():
         (out / "clips").mkdir(parents=True, exist_ok=True)
     failed: dict[str, str] = {}
-    for number, (name, path) in enumerate(found.items(), 1):
-        source = str(path.relative_to(videos))
-        told = f"{number}/{len(found)} {source}"
-        try:
-            for part, request in _requests(name, path, settings):
-                if _is_there(out / "clips" / part, settings, path):
-                    say(f"{told}: there already")
-                else:
-                    extracted = extract_poses(request)
-                    _write(out / "clips" / part, source, request, extracted, settings)
-                    say(f"{told}: {len(extracted.poses)} frames")
-                names.add(part)
-                write_manifest(out, about, names, failed)
-        except Unavailable:
-            raise
-        except BadInput as error:
-            if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL_DISK:
-                raise
-            failed[source] = str(error)
-            say(f"{told}: left out. {error}")
+    jobs = [
+        Job(name, path, str(path.relative_to(videos)), f"{number}/{len(found)}", out / "clips", settings)
+        for number, (name, path) in enumerate(found.items(), 1)
+    ]
+    for outcome in _here(jobs, say) if processes == 1 else _in_processes(jobs, min(processes, len(jobs)), say):
+        if outcome.fatal is not None:
+            raise outcome.fatal
+        names.update(outcome.clips)
+        if outcome.failed is not None:
+            failed[outcome.source] = outcome.failed
+        if outcome.clips:
+            write_manifest(out, about, names, failed)
     if not names:
-        raise BadInput(f"No video could be prepared; of the first one it was said: {next(iter(failed.values()))}")
+        first = next(job.source for job in jobs if job.source in failed)
+        raise BadInput(f"No video could be prepared; of the first one it was said: {failed[first]}")
     write_manifest(out, about, names, failed)
     return failed
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video. name: of its clips; source: its path below the folder; place: among all videos, for who reads along;
+    folder: of the clips."""
+
+    name: str
+    path: Path
+    source: str
+    place: str
+    folder: Path
+    settings: PrepareSettings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """clips: names of those that are there now; failed: why the video could not be used; fatal: what ends it all;
+    lines: what is to be said."""
+
+    source: str
+    clips: tuple[str, ...]
+    failed: str | None = None
+    fatal: BadInput | None = None
+    lines: tuple[str, ...] = ()
+
+
+def _here(jobs: list[Job], say: Say) -> Iterator[Outcome]:
+    for job in jobs:
+        yield _prepare_video(job, say)
+
+
+def _in_processes(jobs: list[Job], processes: int, say: Say) -> Iterator[Outcome]:
+    """As they are done; the others are not begun once one was fatal."""
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_one_share, initargs=(processes,)
+    )
+    try:
+        for future in as_completed([pool.submit(_apart, job) for job in jobs]):
+            outcome = future.result()
+            for line in outcome.lines:
+                say(line)
+            yield outcome
+    except BrokenProcessPool as error:
+        raise BadInput(
+            "A process was ended from outside, perhaps for want of memory; the same command with fewer --processes "
+            "goes on from here."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _one_share(processes: int) -> None:
+    """Many processes with a thread for every core each would only wait for each other."""
+    import torch  # imported late: who only reads the settings need not wait for it
+
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+
+
+def _apart(job: Job) -> Outcome:
+    lines: list[str] = []
+    outcome = _prepare_video(job, lines.append)
+    return replace(outcome, lines=tuple(lines))
+
+
+def _prepare_video(job: Job, say: Say) -> Outcome:
+    told, clips = f"{job.place} {job.source}", []
+    try:
+        for part, request in _requests(job.name, job.path, job.settings):
+            if _is_there(job.folder / part, job.settings, job.path):
+                say(f"{told}: there already")
+            else:
+                extracted = extract_poses(request)
+                _write(job.folder / part, job.source, request, extracted, job.settings)
+                say(f"{told}: {len(extracted.poses)} frames")
+            clips.append(part)
+    except Unavailable as error:
+        return Outcome(job.source, tuple(clips), fatal=error)
+    except BadInput as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL_DISK:
+            return Outcome(job.source, tuple(clips), fatal=error)
+        say(f"{told}: left out. {error}")
+        return Outcome(job.source, tuple(clips), failed=str(error))
+    return Outcome(job.source, tuple(clips))
 
 
 def _requests(name: str, path: Path, settings: PrepareSettings) -> Iterator[tuple[str, Request]]:

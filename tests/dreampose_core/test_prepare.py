@@ -58,6 +58,21 @@ def test_good_videos_become_clips_and_bad_ones_are_named(prepared):
     assert batch.poses.shape == (2, 10, 16, 12)
 
 
+def test_several_processes_write_the_same(videos, prepared, tmp_path, capsys):
+    assert main(["prepare", str(videos), "--out", str(tmp_path / "clips"), *SIZE, "--processes", "2"]) == 0
+    said = capsys.readouterr().err
+    assert "walk.mp4: 6 frames" in said and said.count("left out") == 2
+    one, many = (
+        {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+        for folder in (prepared, tmp_path / "clips")
+    )
+    assert one.keys() == many.keys() and len(one) > FRAMES
+    assert not [str(path) for path in one if one[path] != many[path] and path.suffix != ".npz"]
+    (mine,), (theirs,) = load_clips(prepared).clips, load_clips(tmp_path / "clips").clips
+    assert np.array_equal(mine.poses().iuv, theirs.poses().iuv)
+    assert main(["prepare", str(videos), "--out", str(tmp_path / "none"), "--processes", "0"]) == 2
+
+
 def test_charts_lie_on_the_person(prepared):
     """Where there are charts the frame is not the background, which one sees where the person never is."""
     (clip,) = load_clips(prepared).clips
