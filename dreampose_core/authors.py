@@ -24,6 +24,7 @@ from pose_tools.errors import BadInput
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 _OLD_NAME = re.compile(r"((?:encoder|decoder)\.mid_block\.attentions\.\d+)\.(query|key|value|proj_attn)\.(weight|bias)")
 _PREFIX = "module."
+PLAIN_TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int32, torch.int64}
 _UNREADABLE = (RuntimeError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError, OSError)
 
 
@@ -49,12 +50,23 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         raise _no_weights(path) from error
     except _UNREADABLE as error:
         raise _no_weights(path) from error
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not state or not all(_is_plain(*item) for item in state.items()):
         raise BadInput(f"The file {path.name} holds something else than the weights of one network.")
     broken = [name for name, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
     if broken:
         raise BadInput(f"The file {path.name} is damaged: some of its weights are not numbers ({broken[0]}).")
     return {todays_name(name): value.detach() for name, value in state.items()}
+
+
+def _is_plain(name: object, value: object) -> bool:
+    """Whether an entry is a named tensor of ordinary numbers, with all of them in the file."""
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and value.dtype in PLAIN_TYPES
+    )
 
 
 def todays_name(name: str) -> str:

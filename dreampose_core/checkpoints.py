@@ -159,7 +159,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, ValueError, OSError) as error:
         raise _damaged(path) from error
-    if not all(torch.isfinite(tensor).all() for tensor in tensors.values() if tensor.is_floating_point()):
+    numbers = [tensor for tensor in tensors.values() if tensor.is_floating_point()]
+    if not isinstance(info, dict) or any(tensor.element_size() == 1 for tensor in numbers):  # none that is written here
+        raise _damaged(path)
+    if not all(torch.isfinite(tensor).all() for tensor in numbers):
         raise _damaged(path)
     return tensors, info
 

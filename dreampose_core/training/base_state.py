@@ -70,8 +70,8 @@ class Run:
         """
         if self.facts.is_file():
             try:
-                old = json.loads(self.facts.read_text())
-            except ValueError as error:
+                old = dict(json.loads(self.facts.read_text()))
+            except (ValueError, TypeError) as error:
                 raise BadInput(f"{self.facts} is damaged.") from error
             for name in sorted((facts.keys() | old.keys()) - set(may_change)):
                 if facts.get(name) != old.get(name):
@@ -135,13 +135,13 @@ def load_state(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimize
     fill(trained(learner), weights)
     tensors, info = load_tensors(folder / OPTIMIZER)
     state: dict[int, dict] = {}
-    for name, value in (tensors | info["numbers"]).items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = value
     try:
+        for name, value in (tensors | info["numbers"]).items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        return json.loads((folder / STATE).read_text())
-    except (OSError, ValueError, KeyError) as error:
+        return dict(json.loads((folder / STATE).read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"The checkpoint {folder} is damaged; delete it to go on from the one before.") from error
 
 

@@ -92,6 +92,14 @@ class Code:
         return os.mkdir, (str(Path(os.environ["OPENED"])),)
 
 
+ODD_TENSORS = {
+    "sparse": lambda: torch.eye(3).to_sparse(),
+    "complex": lambda: torch.ones(2, dtype=torch.complex64),
+    "of eight bits": lambda: torch.ones(2).to(torch.float8_e4m3fn),
+    "without values": lambda: torch.ones(2, device="meta"),
+}
+
+
 def bad_file(kind: str, given, folder: Path) -> Path:
     authors, path = given[0], folder / f"{kind}.pth"
     unet = torch.load(authors / "unet_epoch_1.pth")
@@ -119,6 +127,10 @@ def bad_file(kind: str, given, folder: Path) -> Path:
         torch.save(unet | {name: unet[name][:, :4].clone()}, path)
     elif kind == "not numbers":
         torch.save(unet | {"module.conv_in.bias": torch.full((8,), torch.nan)}, path)
+    elif kind == "numbered":
+        torch.save(dict(enumerate(unet.values())), path)
+    elif kind in ODD_TENSORS:
+        torch.save(unet | {"module.conv_in.bias": ODD_TENSORS[kind]()}, path)
     return path
 
 
@@ -132,6 +144,7 @@ def bad_file(kind: str, given, folder: Path) -> Path:
         ("empty", "is not a file of PyTorch weights"),
         ("cut off", "is not a file of PyTorch weights"),
         ("list", "something else than the weights of one network"),
+        *((kind, "something else than the weights of one network") for kind in ("numbered", *ODD_TENSORS)),
         ("missing", "1 tensors are missing"),
         ("too much", "1 tensors too many, the first is more.weight"),
         ("four channels", "conv_in.weight is 8x4x3x3 where 8x14x3x3 is needed"),

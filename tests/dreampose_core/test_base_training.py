@@ -253,6 +253,27 @@ def test_another_run_in_the_same_folder_is_refused(given, tmp_path):
     assert len(train(given, tmp_path, replace(SETTINGS, steps=2, samples=0))) == 2
 
 
+def test_a_damaged_checkpoint_is_named(given, tmp_path):
+    train(given, tmp_path, replace(SETTINGS, steps=1, samples=0))
+    more, folder = replace(SETTINGS, steps=2, samples=0), base_state.Run(tmp_path).checkpoint(1)
+    tensors, info = base_state.load_tensors(folder / base_state.OPTIMIZER)
+    for other in (tensors, {}), ({"nonsense": torch.ones(1)}, info), ({"x.step": torch.ones(1)}, info):
+        base_state.save_tensors(folder / base_state.OPTIMIZER, *other)
+        assert "step_0000001 is damaged; delete it" in refused(train, given, tmp_path, more)
+    base_state.save_tensors(folder / base_state.OPTIMIZER, tensors, info)
+    state = (folder / base_state.STATE).read_text()
+    for text in ("", "[1]", "{"):
+        (folder / base_state.STATE).write_text(text)
+        assert "step_0000001 is damaged; delete it" in refused(train, given, tmp_path, more)
+    (folder / base_state.STATE).write_text(state)
+    facts = (tmp_path / "run.json").read_text()
+    for text in ("[1]", "7", "{"):
+        (tmp_path / "run.json").write_text(text)
+        assert "run.json is damaged" in refused(train, given, tmp_path, more)
+    (tmp_path / "run.json").write_text(facts)
+    assert len(train(given, tmp_path, more)) == 2
+
+
 def test_a_missing_frame_is_named(given, tmp_path):
     clips = save_clips(tmp_path / "clips", frames=3)
     (clips / "clips" / "shirt_1" / "frame_00002.png").unlink()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from dreampose_core.checkpoints import (
     Tuned,
@@ -173,6 +174,17 @@ def test_a_pickle_with_code_in_it_is_never_run(tmp_path, pipeline, tuned_folder)
     torch.save({"conv_in.weight": Trap(mark)}, tuned_folder / "unet.safetensors")
     refused(load_tuned, pipeline, tuned_folder)
     assert not mark.exists()
+
+
+def test_weights_that_nobody_writes_here_are_refused(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.ones(4).to(torch.float8_e4m3fn)}, path)
+    assert "damaged" in refused(load_tensors, path)
+    for text in ("{", "[1]", "7"):
+        save_file({"a": torch.ones(4)}, path, metadata={"info": text})
+        assert "damaged" in refused(load_tensors, path)
+    save_file({"a": torch.ones(4)}, path)
+    assert load_tensors(path)[1] == {}
 
 
 def test_tensors_keep_values_and_facts(tmp_path):
