@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -170,15 +170,34 @@ class Moves:
 @dataclass(frozen=True, eq=False)
 class Behind:
     """Another background for the frames of a clip. new, old: uint8 pictures of what is to be behind the person, and of
-    what a frame shows there; moved: the carried pictures, None where the charts drive alone."""
+    what a frame shows there; moved: the carried pictures, None where the charts drive alone.
+
+    Hands the carried pictures on to who renders, and keeps the persons in them until their frames are put before the
+    background, since drawing one takes as long as a step.
+    """
 
     new: np.ndarray
     old: np.ndarray
     poses: PoseSequence
     moved: Moves | None
+    persons: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def __getitem__(self, index: int) -> Carried:
+        one = self.moved[index]
+        self.persons[index] = one.alpha
+        return one
 
     def put(self, index: int, frame: np.ndarray) -> np.ndarray:
-        person = standing(frame, self.poses.iuv[index]) if self.moved is None else self.moved[index].alpha
+        """The frame of this index, uint8 (H, W, 3), before the new background."""
+        if self.moved is None:
+            person = standing(frame, self.poses.iuv[index])
+        elif index in self.persons:
+            person = self.persons.pop(index)
+        else:  # the model looks at no carried pictures
+            person = self.moved[index].alpha
         return replace_background(frame, person, self.old, self.new)
 
 
@@ -209,9 +228,7 @@ def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePip
             f"This subject was not made for the profile {profile.name}; please start from its photo."
         )
     say(2, "Cutting the person out", overlay(subject.photo, subject.charts))
-    if not (folder / "sheet.npz").exists():
-        with replacing(folder / "sheet.npz") as temporary:
-            make_sheet(subject.photo, subject.mask, subject.body).save(temporary)
+    _lay_sheet(folder, subject)
     sheet = Sheet.load(folder / "sheet.npz")
     if not (folder / "subject.json").exists():
         order.library.add_subject(order.subject, order.title, subject.photo)
@@ -276,10 +293,14 @@ def _prepare_more(folder: Path, photo: Path, profile: Profile) -> None:
             prepare_subject(open_photo(photo), profile.width, profile.height).save(folder)
         except BadInput as error:
             raise BadInput(f"Further photo {folder.name}: {error}") from error
-    one = Subject.load(folder)
+    _lay_sheet(folder, Subject.load(folder))
+
+
+def _lay_sheet(folder: Path, subject: Subject) -> None:
+    """The sheet of a subject beside it, where it is not there yet."""
     if not (folder / "sheet.npz").exists():
         with replacing(folder / "sheet.npz") as temporary:
-            make_sheet(one.photo, one.mask, one.body).save(temporary)
+            make_sheet(subject.photo, subject.mask, subject.body).save(temporary)
 
 
 def _more_photos(order: Order) -> list[tuple[Subject, Sheet]]:
@@ -359,7 +380,7 @@ def _render(
     rendered = pipeline.frames(
         subject.photo,
         poses,
-        moves,
+        moves if behind is None or moves is None else behind,
         num_inference_steps=settings.steps,
         s1=settings.s1,
         s2=settings.s2,

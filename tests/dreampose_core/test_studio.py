@@ -9,12 +9,14 @@ import zipfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from dreampose_core import studio
 from dreampose_core.library import Library, read_json
 from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft
 from dreampose_core.settings import AnimateSettings
@@ -262,7 +264,7 @@ def test_seconds_left_follow_what_is_measured():
     assert seconds == 0.0
 
 
-def test_another_background_is_put_behind_every_frame(whole, given, tmp_path):
+def test_another_background_is_put_behind_every_frame(whole, given, tmp_path, monkeypatch):
     """A tuned subject, and a picture that comes as a file beside the settings."""
     _, _, first = whole
     Image.new("RGB", (90, 70), (10, 60, 90)).save(tmp_path / "sea.png")
@@ -270,7 +272,10 @@ def test_another_background_is_put_behind_every_frame(whole, given, tmp_path):
     order = replace(first, settings=settings, clip="sea", folder=tmp_path / "job")
     with pytest.raises(BadInput, match="choose a picture"):
         make_clip(order)
+    drawn = Mock(side_effect=studio.carry)
+    monkeypatch.setattr(studio, "carry", drawn)
     clip = make_clip(replace(order, backdrop=tmp_path / "sea.png"))
+    assert drawn.call_count == clip.settings["frames"], "each person is drawn once"
     made, before = (_frames_of(one) for one in (clip, first.library.clip(first.clip)))
     assert made.shape == before.shape
     assert (np.abs(made.astype(int) - before).reshape(len(made), -1).max(1) > 20).all(), "every frame"
