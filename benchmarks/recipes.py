@@ -19,6 +19,7 @@ from benchmarks.carrying import along_charts, beyond_outline
 from benchmarks.scenes import Scene
 from dreampose_core.carry import Carried
 from dreampose_core.finetune import FinetuneSettings, finetune_subject
+from dreampose_core.modeling import tensor_picture
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.profiles import Profile
 
@@ -62,9 +63,8 @@ class Maker:
         out = []
         for one in self.scene.carried:
             latents = self.base.encode_pictures(one.picture[None])
-            refined = self.base.refine(self.base.decode(latents), [one])
-            out.append(((refined[0].movedim(0, -1) + 1) * 127.5).round().byte().numpy())
-        return np.stack(out)
+            out.append(tensor_picture(self.base.refine(self.base.decode(latents), [one])))
+        return np.concatenate(out)
 
     def carried_by(self, way: Callable[..., Carried]) -> np.ndarray:
         """The pictures of another way of carrying."""

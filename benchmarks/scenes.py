@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet
+from dreampose_core.carry.views import HEAD_PARTS
 from dreampose_core.framing import frame_person
+from dreampose_core.readouts import GARMENT_PARTS
 from dreampose_core.subject import FINE, LOOK_SIDE, Subject, prepare_subject
 from dreampose_core.training.prepare import true_pose
 from pose_tools.body.figure import Pose, joint_positions, load_figure
@@ -30,7 +32,6 @@ from pose_tools.video import probe, read_frames
 FPS = 12
 TEXEL_MM, CELL_MM = 12, 96  # of a rendered garment
 TEXEL_LEVELS, CELL_LEVELS = 8, 64  # of a chart's 256, on a real person
-GARMENT_PARTS, HEAD_PARTS = (1, 2, 7, 8, 9, 10, 15, 16, 17, 18), (23, 24)
 LEAST_FACE = 30  # pixels of a face that can be compared
 LANDMARKS_EVERY = 4  # frames between those whose landmarks are compared
 

@@ -124,7 +124,7 @@ def finetune_need(
     if low_rank and (offloaded or next(unet.parameters()).dtype != frozen):
         one += _count(unet) * frozen.itemsize
     kept = settings.batch * bytes_kept(unet, size, low_rank, settings.gradient_checkpointing, kind)
-    beside = _bytes(vae) if offloaded else 0  # it makes the live sample's picture while the UNet stays
+    beside = memory.bytes_of(vae) if offloaded else 0  # it makes the live sample's picture while the UNet stays
     finetune = one + averages * trained + max(_step(trained, kept, kind), sample.frame, beside + sample.picture)
 
     decoder_weights = sum(tensor.numel() for name, tensor in vae.named_parameters() if name.startswith(DECODER))
@@ -139,7 +139,7 @@ def finetune_need(
 
     encoding = ENCODE_BATCH * sample.picture
     if offloaded:
-        encoding = max(encoding + _bytes(vae), _bytes(pipeline.image_encoder))
+        encoding = max(encoding + memory.bytes_of(vae), memory.bytes_of(pipeline.image_encoder))
     passes = 1 + (1 if low_rank else 2) + settings.gradient_checkpointing
     tokens = pipeline.adapter.config.tokens
     flops = settings.batch * passes * _flops(unet, size, tokens)
@@ -234,10 +234,6 @@ def _trained_weights(unet: nn.Module, rank: int | None) -> int:
     return factors + _count(unet.conv_in)
 
 
-def _bytes(module: nn.Module) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in module.parameters())
-
-
 def _count(module: nn.Module) -> int:
     return sum(tensor.numel() for tensor in module.parameters())
 
@@ -257,7 +253,8 @@ def _refusal(
         least = min(least, would)
     if device.type == "cuda" and pipeline._card is None:
         would = finetune_need(pipeline, replace(settings, **SMALLEST), height, width, offloaded=True).bytes
-        if would <= free + sum(_bytes(part) for part in pipeline.components.values() if isinstance(part, nn.Module)):
+        parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+        if would <= free + sum(memory.bytes_of(part) for part in parts):
             return f'{begin}; with --offload and the tuning "small" it would need {would / GB:.1f} GB in all.'
     return f"{begin}; even its smallest settings would need {least / GB:.1f} GB, so please close other programs."
 

@@ -36,8 +36,9 @@ DOWN, UP = ".down", ".up"  # endings of low-rank factors: difference = up @ down
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 SAMPLES = 64  # values of a tensor that count in a fingerprint
 # What a tuned part is kept in where the model's own is bfloat16, whose steps are as large as what a finetune changes:
-# the realised change then has an error of 3 to 5 % in place of 20 to 50 %. The values of bfloat16 are exact in both.
-# The VAE stays, since float16 has no range for its encoder's raw values; its decoder changes by more than a step.
+# the realised change then has an error of 2 to 7 % in place of 14 to 48 %, and for LoRA at a rate of 1e-5 of 43 % in
+# place of 92 % (single layers, on a CPU). The values of bfloat16 are exact in both. The VAE stays, since float16 has no
+# range for its encoder's raw values; its decoder changes by more than a step.
 FINER = {"unet": torch.float16, "adapter": torch.float32}
 
 

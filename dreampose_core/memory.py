@@ -53,7 +53,7 @@ def need(unet: nn.Module, vae: nn.Module, height: int, width: int, conditions: i
     """What frames of height x width pixels need with these networks; conditions: rows of the UNet for each frame."""
     channels = unet.config.block_out_channels[0], vae.config.block_out_channels[0]
     frame, picture = _at_work(channels, (height, width), conditions, (_size(unet), _size(vae)))
-    return Need(sum(_bytes(part) for part in (unet, vae)), frame, picture)
+    return Need(sum(bytes_of(part) for part in (unet, vae)), frame, picture)
 
 
 def _at_work(
@@ -166,7 +166,8 @@ def _weights_in(folder: Path, precision: torch.dtype) -> int:
     return count * precision.itemsize
 
 
-def _bytes(module: nn.Module) -> int:
+def bytes_of(module: nn.Module) -> int:
+    """Bytes of a network's weights as it is loaded."""
     return sum(value.numel() * value.element_size() for value in module.state_dict().values())
 
 

@@ -44,14 +44,12 @@ from dreampose_core.modeling import (
 from dreampose_core.progress import Progress, Report, silent
 from dreampose_core.pull import Pull, known_cells
 from dreampose_core.refiner import Refiner, charts_tensor
-from dreampose_core.schedulers import make_scheduler
+from dreampose_core.schedulers import STARTS, make_scheduler
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
 
 if TYPE_CHECKING:  # the pipeline reads a carried picture, it needs nothing that makes one
     from dreampose_core.carry import Carried
-
-STARTS = ("photo", "noise", "carried")
 
 
 class DreamPosePipeline(ConditionPipeline):

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
+from dreampose_core.carry.views import HEAD_PARTS
 from dreampose_core.metrics import unsteadiness
 
-GARMENT_PARTS, HEAD_PARTS = (1, 2, 7, 8, 9, 10, 15, 16, 17, 18), (23, 24)
+GARMENT_PARTS = (1, 2, 7, 8, 9, 10, 15, 16, 17, 18)  # trunk, thighs and upper arms
 MOST_FRAMES = 120  # of a long film, its first ones, that are worth reading
 LEVELS = 8  # of a chart's 256: the side of a small place
 LEAST_PLACES = 20  # that photo and film must both show

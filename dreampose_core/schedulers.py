@@ -21,6 +21,7 @@ SCHEDULERS = {  # name: class of diffusers, and what it is told beside the model
     "dpm++": ("DPMSolverMultistepScheduler", {"timestep_spacing": "trailing", "algorithm_type": "dpmsolver++"}),
     "unipc": ("UniPCMultistepScheduler", {"timestep_spacing": "trailing"}),
 }
+STARTS = ("photo", "noise", "carried")  # what the first latents may be made of
 
 
 def make_scheduler(name: str, own: SchedulerMixin) -> SchedulerMixin:

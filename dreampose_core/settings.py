@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, fields
 
 from dreampose_core.background import BACKGROUNDS, COLOUR, KEEP, parse_colour
 from dreampose_core.rules import Choice, Number, Rule, Span, Switch, Text
-from dreampose_core.schedulers import SCHEDULERS
+from dreampose_core.schedulers import SCHEDULERS, STARTS
 from dreampose_core.tuning import TUNINGS
 
-STARTS = ("photo", "noise", "carried")  # as the pipeline knows them
 RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is for
     "frames": Number("The number of frames", "of the film", 1, 1800),
     "fps": Number("The number of frames a second", "frames a second", 1, 60),

@@ -273,10 +273,15 @@ def on_main(accelerator: Accelerator, work: Callable[[], None]) -> None:
             work()
         except Exception as error:  # told below, once the others know
             failed = error
+    end_together(accelerator, failed, "The main process could not go on.")
+
+
+def end_together(accelerator: Accelerator, failed: BaseException | None, elsewhere: str) -> None:
+    """Raise what failed here, or EndedElsewhere with these words where something failed in another process alone."""
     if accelerator.num_processes > 1:
         flag = torch.tensor(float(failed is not None), device=accelerator.device)
         if accelerator.reduce(flag, "sum") > 0 and failed is None:
-            raise EndedElsewhere("The main process could not go on.")
+            raise EndedElsewhere(elsewhere)
     if failed is not None:
         raise failed
 
@@ -305,12 +310,7 @@ def _encode(
         failed = error
         if not accelerator.is_main_process:
             say(str(error))
-    if accelerator.num_processes > 1:
-        flag = torch.tensor(float(failed is not None), device=accelerator.device)
-        if accelerator.reduce(flag, "sum") > 0 and failed is None:
-            raise EndedElsewhere("Another process could not go on.")
-    if failed is not None:
-        raise failed
+    end_together(accelerator, failed, "Another process could not go on.")
     return latents
 
 
