@@ -58,7 +58,7 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> np.nda
     return np.clip(np.broadcast_to(colour + slope, (height, width, 3)), 0, 255).astype(np.float32)
 
 
-def replace_background(picture: np.ndarray, alpha: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+def exchange_background(picture: np.ndarray, alpha: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3) with the old background exchanged for the new one, both float32, where alpha, uint8 (H, W), lets
     it through."""
     through = 1 - alpha[..., None].astype(np.float32) / 255

@@ -11,7 +11,7 @@ from torch import Tensor
 from dreampose_core.modeling import picture_tensor
 from dreampose_core.refiner import Refiner, charts_tensor
 from dreampose_core.training import loop
-from dreampose_core.training.aligning import background_of, draw_background, move_onto, replace_background
+from dreampose_core.training.aligning import background_of, draw_background, exchange_background, move_onto
 from dreampose_core.training.autoencoder import gradient_error
 from dreampose_core.training.prepared import Prepared
 from pose_tools.body.charts import mirror_iuv
@@ -124,8 +124,8 @@ def _crop(examples: Examples, which: int, rng: np.random.Generator) -> dict[str,
             walls[int(data.photo[row])][cut] for walls in (examples.carried_wall, examples.true_wall)
         )
         for name in ("carried", "decoded"):
-            crop[name] = replace_background(crop[name], crop["alpha"], carried_wall, new)
-        crop["true"] = replace_background(crop["true"], crop["mask"], true_wall, new)
+            crop[name] = exchange_background(crop[name], crop["alpha"], carried_wall, new)
+        crop["true"] = exchange_background(crop["true"], crop["mask"], true_wall, new)
     if rng.random() < 0.5:
         crop = {name: mirror_iuv(plane) if name == "charts" else np.fliplr(plane) for name, plane in crop.items()}
     return crop

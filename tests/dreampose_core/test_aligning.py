@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dreampose_core.training.aligning import background_of, draw_background, move_onto, replace_background
+from dreampose_core.training.aligning import background_of, draw_background, exchange_background, move_onto
 
 HEIGHT, WIDTH = 160, 128
 
@@ -46,6 +46,6 @@ def test_background_behind_people_is_exchanged():
     assert wall == pytest.approx(150, abs=0.01)
     new = draw_background(np.random.default_rng(1), HEIGHT, WIDTH)
     assert new.shape == wall.shape and 0 <= new.min() and new.max() <= 255
-    made = replace_background(pictures[0], masks[0], wall, new)
+    made = exchange_background(pictures[0], masks[0], wall, new)
     assert np.array_equal(made[masks[0] > 0], pictures[0][masks[0] > 0])
     assert np.abs(made[masks[0] == 0] - new[masks[0] == 0]).max() <= 1
