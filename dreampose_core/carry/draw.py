@@ -12,7 +12,7 @@ from dreampose_core.carry.views import ARM_L, ARM_R, TRUNK
 from pose_tools.body.figure import Pose, bone_transforms, load_figure
 from pose_tools.body.raster import Hits, draw_iuv, raster
 
-_FINE = 2  # samples a pixel along each axis
+_SAMPLES = 2  # along each axis between neighbouring vertices of the sheet
 _PACK = 512  # hits are sampled as rows of this many
 _UNSEEN_DEPTH = 0.07  # metres by which filled places stand back behind seen ones of another layer
 
@@ -46,18 +46,19 @@ def carry(sheet: Sheet, pose: Pose) -> Carried:
     height, width = sheet.background.shape[:2]
     transforms = bone_transforms(figure, body.shape, pose)
     blend = (sheet.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
-    camera = body.camera.scaled(_FINE)
+    fine = max(1, round(_SAMPLES / sheet.cell))  # samples a pixel along each axis
+    camera = body.camera.scaled(fine)
     count = len(sheet.place)
     points = np.empty((2 * count, 3), np.float32)
     for end, rest in ((points[:count], sheet.rest_front), (points[count:], sheet.rest_back)):
         end[:] = camera.with_depth(np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3])
     flat = np.abs(np.einsum("nj,nj->n", blend[:, 1, :3], sheet.axis))
-    size = height * _FINE, width * _FINE
-    layers = [_draw_layer(sheet, points, flat, layer, size) for layer in range(len(sheet.front))]
-    colour, alpha, visibility = _composite(layers, height * width * _FINE**2)
-    colour = _average(colour.reshape(height * _FINE, width * _FINE, 3))
-    alpha = _average(alpha.reshape(height * _FINE, width * _FINE))
-    visibility = _average(visibility.reshape(height * _FINE, width * _FINE))
+    size = height * fine, width * fine
+    layers = [_draw_layer(sheet, points, flat, layer, size, fine) for layer in range(len(sheet.front))]
+    colour, alpha, visibility = _composite(layers, height * width * fine**2)
+    colour = _average(colour.reshape(*size, 3), fine)
+    alpha = _average(alpha.reshape(size), fine)
+    visibility = _average(visibility.reshape(size), fine)
     picture = colour + (1 - alpha[..., None]) * sheet.background
     picture = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
     visibility = np.clip(cv2.GaussianBlur(visibility, (0, 0), 0.6 * sheet.cell), 0, 1)
@@ -66,10 +67,10 @@ def carry(sheet: Sheet, pose: Pose) -> Carried:
 
 
 def _draw_layer(
-    sheet: Sheet, points: np.ndarray, flat: np.ndarray, layer: int, size: tuple[int, int]
+    sheet: Sheet, points: np.ndarray, flat: np.ndarray, layer: int, size: tuple[int, int], fine: int
 ) -> _Drawn | None:
     """One layer's nearest fragments. points (2N,3): front vertices, then back ones, on the fine grid; flat (N,):
-    how little each has turned out of the photo's plane, 0..1."""
+    how little each has turned out of the photo's plane, 0..1; fine: samples a pixel along each axis."""
     start, middle, end = sheet.face_start[2 * layer : 2 * layer + 3]
     own, fringe = sheet.faces[start:middle], sheet.faces[middle:end]
     if not len(own):
@@ -77,7 +78,7 @@ def _draw_layer(
     count = len(sheet.place)
     faces = np.concatenate([own, own[:, ::-1] + count])
     area = _areas(points, faces)
-    seen = _seen_undistorted(own, area[: len(own)], count, (sheet.cell * _FINE) ** 2)
+    seen = _seen_undistorted(own, area[: len(own)], count, (sheet.cell * fine) ** 2)
     # where the surfaces are closed, what turns away is always behind something
     inside = sheet.open[own].any(1)
     faces = faces[(area > 0) | np.concatenate([inside, inside])]
@@ -111,7 +112,7 @@ def _draw_layer(
     # the photo's soft outline holds as long as the outline is still the photo's
     steady = _smooth(flat, 0.75, 0.95)
     thin = 1 - np.clip(own_texture[:, 3] / 255, 0, 1)
-    alpha = np.where(fringed, (1 - thin) * steady, 1 - thin * steady * _near_edge(pixel, size))
+    alpha = np.where(fringed, (1 - thin) * steady, 1 - thin * steady * _near_edge(pixel, size, fine * sheet.cell))
     visibility = seen * shown * (1 - behind) + back_side[:, 3] / 255 * behind
     depth = np.concatenate([hits.depth, soft.depth]) + _UNSEEN_DEPTH * (1 - shown)
     return _Drawn(pixel, colour, alpha, depth, visibility)
@@ -138,12 +139,12 @@ def _seen_undistorted(faces: np.ndarray, area: np.ndarray, count: int, photo_are
     return (total / np.maximum(number, 1)).astype(np.float32)
 
 
-def _near_edge(pixel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(K,) f32: 1 at the outline of the covered pixels (K,), falling to 0 three photo pixels inside."""
+def _near_edge(pixel: np.ndarray, size: tuple[int, int], cell: float) -> np.ndarray:
+    """(K,) f32: 1 at the outline of the covered pixels (K,), falling to 0 some cells (of that many samples) inside."""
     covered = np.zeros(size[0] * size[1], np.uint8)
     covered[pixel] = 1
     inside = cv2.distanceTransform(covered.reshape(size), cv2.DIST_L2, 3).ravel()[pixel]
-    return 1 - _smooth(inside, 2.0 * _FINE, 4.5 * _FINE)
+    return 1 - _smooth(inside, 2.0 * cell, 4.5 * cell)
 
 
 def _sample(texture: np.ndarray, at: np.ndarray, how: int) -> np.ndarray:
@@ -188,10 +189,11 @@ def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.
     return full[:, :3], full[:, 4], full[:, 3]
 
 
-def _average(fine: np.ndarray) -> np.ndarray:
-    """Mean over the samples of each pixel."""
-    size = (fine.shape[1] // _FINE, fine.shape[0] // _FINE)
-    return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+def _average(samples: np.ndarray, fine: int) -> np.ndarray:
+    """Mean over the samples of each pixel, fine along each axis."""
+    if fine == 1:
+        return samples
+    return cv2.resize(samples, (samples.shape[1] // fine, samples.shape[0] // fine), interpolation=cv2.INTER_AREA)
 
 
 def _smooth(value: np.ndarray, low: float, high: float) -> np.ndarray:
