@@ -8,15 +8,16 @@ on held-out crops, end when that no longer pays, and keep the best weights they 
 included.
 
 What a step draws at random depends on the seed and the step's number alone, and every few steps all of the state is
-on disk: a killed run goes on and ends with the very same weights. Knows nothing of jobs or pages.
+on disk: a killed run goes on and ends with the very same weights. What is damaged there, or belongs to something else,
+is made anew, with a word about it. Knows nothing of jobs or pages.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ from dreampose_core.checkpoints import (
     load_tuned,
     plain_disk_errors,
     read_tuned,
+    remove,
     save_tensors,
     save_tuned,
 )
@@ -44,11 +46,12 @@ from dreampose_core.crops import Look, looks_of
 from dreampose_core.modeling import LATENT_STRIDE
 from dreampose_core.pipeline import DreamPosePipeline, drop_conditions
 from dreampose_core.progress import Progress, Report, silent
-from dreampose_core.stages import Stage, draw_generator, run_stage
-from dreampose_core.subject_cache import Cache, build_cache, hide_parts
+from dreampose_core.stages import STARTS_OVER, Stage, draw_generator, run_stage
+from dreampose_core.subject_cache import Cache, build_cache, hide_parts, shapes_of
 from dreampose_core.trainable import copy_to_train, frozen_type, training_math, unet_to_train, vae_to_train
 from dreampose_core.tuning import FinetuneSettings
 from pose_tools.errors import BadInput
+from pose_tools.files import replacing
 from pose_tools.sequence import PoseSequence
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 
 SCORE_LEVELS = (0.3, 0.6, 0.9)  # of the training timesteps, at which held-out crops are scored
 PERSON_WEIGHT = 2.0  # how much more an error on the person counts than one on the background
+CACHE, IDENTITY = "cache.safetensors", "identity.json"  # of an interrupted run
 LATENT_NOISE = 0.03  # added to what the decoder learns from: it will meet latents that are not exact
 
 
@@ -97,13 +101,18 @@ def finetune_looks(
     """As `finetune_subject`, on looks made beforehand; the first one is also the live sample."""
     folder = Path(folder)
     identity = {"settings": asdict(settings), "looks": _digest(looks), "base": fingerprint(pipeline)}
-    if _is_finished(folder, identity):
-        return load_tuned(pipeline, folder)
+    finished = _finished(pipeline, folder, identity)
+    if finished is not None:
+        return finished
+
+    def tell(message: str) -> None:
+        report(Progress("finetune", 0, settings.steps, message=message))
+
     device = pipeline._execution_device
     said = room_for_finetune(pipeline, settings, *looks[0].photo.shape[:2], seconds)
-    report(Progress("finetune", 0, settings.steps, message=said))
-    work = _work_folder(folder, identity)
-    cache = _cache(pipeline, looks, settings, work, report).to(device)
+    tell(said)
+    work, of = _work_folder(folder, identity, tell), _word_for(identity)
+    cache = _cache(pipeline, looks, settings, work, of, tell).to(device)
     model = pipeline.with_parts(
         unet=unet_to_train(pipeline.unet, settings, device, frozen_type(device)),
         adapter=copy_to_train(pipeline.adapter, lambda name: True, device, torch.float32),
@@ -119,50 +128,77 @@ def finetune_looks(
 
     results = []
     if settings.steps:
-        results.append(run_stage(_denoiser(model, cache, settings, preview), work, report))
+        results.append(run_stage(_denoiser(model, cache, settings, preview), work, report, of))
     if settings.decoder_steps:
         model.register_modules(vae=vae_to_train(pipeline.vae, settings, device, frozen_type(device)))
         model.keep_at_work("vae")
-        results.append(run_stage(_decoder(model, cache, settings, preview), work, report))
+        results.append(run_stage(_decoder(model, cache, settings, preview), work, report, of))
     changes = _changes(pipeline, {name: value for result in results for name, value in result.best.items()})
     stages = {result.name: {"scores": result.scores, "best_step": result.best_step} for result in results}
     save_tuned(folder, pipeline, Tuned(changes, {"identity": identity, "stages": stages}))
-    shutil.rmtree(work)
+    remove(work)
     return load_tuned(pipeline, folder)
 
 
-def _is_finished(folder: Path, identity: Mapping) -> bool:
+def _finished(pipeline: DreamPosePipeline, folder: Path, identity: Mapping) -> DreamPosePipeline | None:
+    """The tuned pipeline, where the folder holds the result of this very finetune."""
     try:
-        return read_tuned(folder).info.get("identity") == identity
+        return load_tuned(pipeline, folder) if read_tuned(folder).info.get("identity") == identity else None
     except BadInput:  # nothing there, or nothing of use: it will be made anew
-        return False
+        return None
+
+
+def _word_for(identity: Mapping) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _cache(
-    pipeline: DreamPosePipeline, looks: Sequence[Look], settings: FinetuneSettings, work: Path, report: Report
+    pipeline: DreamPosePipeline,
+    looks: Sequence[Look],
+    settings: FinetuneSettings,
+    work: Path,
+    of: str,
+    tell: Callable[[str], None],
 ) -> Cache:
-    """What an interrupted run made, or a new one."""
-    path = work / "cache.safetensors"
-    if not path.is_file():
+    """What an interrupted run of this word made, or a new one."""
+    path, photos = work / CACHE, len({look.of for look in looks})
+    count = photos * (settings.crops + settings.held_out)
+    wanted = shapes_of(pipeline, *looks[0].photo.shape[:2], count, photos)
+    if os.path.lexists(path):
+        try:
+            return _read_cache(path, wanted, of)
+        except BadInput:
+            remove(path)
+            tell(STARTS_OVER.format("its training pictures are encoded anew, and it"))
+    cache = build_cache(pipeline, looks, count, settings.seed, lambda: tell("Encoding training pictures"))
+    save_tensors(path, vars(cache), {"of": of})
+    return _read_cache(path, wanted, of)  # as it is read later: the order in memory counts in the last bit
 
-        def tick() -> None:
-            report(Progress("finetune", 0, settings.steps, message="Encoding training pictures"))
 
-        photos = len({look.of for look in looks})
-        cache = build_cache(pipeline, looks, photos * (settings.crops + settings.held_out), settings.seed, tick)
-        save_tensors(path, vars(cache))
-    return Cache(**load_tensors(path)[0])  # also when just made: the order in memory counts in the last bit
+def _read_cache(path: Path, wanted: Mapping[str, tuple[int, ...]], of: str) -> Cache:
+    """BadInput where it is damaged or of something else."""
+    tensors, info = load_tensors(path)
+    if info.get("of") != of or {name: tuple(each.shape) for name, each in tensors.items()} != wanted:
+        raise BadInput(f"The file {path.name} is of another finetune.")
+    return Cache(**tensors)
 
 
-def _work_folder(folder: Path, identity: Mapping) -> Path:
+def _work_folder(folder: Path, identity: Mapping, tell: Callable[[str], None]) -> Path:
     """Where the interrupted run of this identity lies, or a new one starts."""
     work = folder.with_name(f".{folder.name}.work")
-    note, wanted = work / "identity.json", json.dumps(identity, sort_keys=True)
-    if not note.is_file() or note.read_text() != wanted:
-        shutil.rmtree(work, ignore_errors=True)
+    note, wanted = work / IDENTITY, json.dumps(identity, sort_keys=True)
+    try:
+        known = note.read_text() == wanted
+    except (OSError, ValueError):
+        known = False
+    if not known:
         with plain_disk_errors():
+            if os.path.lexists(work):
+                remove(work)
+                tell(STARTS_OVER.format("it"))
             work.mkdir(parents=True)
-            note.write_text(wanted)
+            with replacing(note) as temporary:
+                temporary.write_text(wanted)
     return work
 
 

@@ -2,13 +2,14 @@
 bit.
 
 The state is one safetensors file: weights, the optimizer's averages, the best weights so far, and as JSON the
-step and scores. Nothing random is in it, since what a step draws comes from `draw_generator`. Knows nothing of
-networks.
+step and scores. Nothing random is in it, since what a step draws comes from `draw_generator`. One that is damaged or
+of something else costs the work of its stage, and nothing more. Knows nothing of networks.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dreampose_core.checkpoints import load_tensors, save_tensors
+from dreampose_core.checkpoints import load_tensors, remove, save_tensors
 from dreampose_core.progress import Progress, Report
 from pose_tools.errors import BadInput
 
@@ -27,6 +28,9 @@ WARMUP = 5  # steps
 LAST_RATE = 0.1  # of the learning rate's height, at the end of a cosine
 CLIP = 1.0  # largest norm of the gradient
 BETAS = (0.9, 0.99)
+STARTS_OVER = "What an interrupted finetune left is damaged or of something else; {} starts over."
+AVERAGES = {False: ("exp_avg", "exp_avg_sq"), True: ("state1", "state2")}  # of Adam, and of Adam in 8 bits
+TABLES = ("qmap1", "qmap2", "absmax1", "absmax2")  # which Adam in 8 bits has beside them, where a weight is large
 
 
 class Pace(Protocol):
@@ -105,16 +109,25 @@ def make_optimizer(parameters: list[nn.Parameter], rate: float, eight_bit: bool)
     return torch.optim.AdamW(parameters, fused=on_card, **options)
 
 
-def run_stage(stage: Stage, work: Path, report: Report) -> Result:
-    """Train to the end, or go on from the state in `work`; leaves the parameters at the best weights met."""
+def run_stage(stage: Stage, work: Path, report: Report, of: str = "") -> Result:
+    """Train to the end, or go on from the state in `work`; leaves the parameters at the best weights met.
+
+    of: what the stage belongs to (model, photo, settings), in a word. A state that is damaged or of something else is
+    deleted, which is told in a report, and the stage starts over.
+    """
     path = work / f"{stage.name}.safetensors"
     parameters = list(stage.parameters.values())
     optimizer = make_optimizer(parameters, stage.rate, stage.pace.eight_bit)
     start = _kept(stage.parameters)
     result, step = Result(stage.name), 0
-    if path.is_file():
-        result, step = _read_state(path, stage, optimizer)
-    else:
+    if os.path.lexists(path):
+        try:
+            result, step = _read_state(path, stage, optimizer, of)
+        except BadInput:
+            remove(path)
+            message = STARTS_OVER.format("this part of it")
+            report(Progress(stage.name, 0, stage.steps, message=message))
+    if not step:
         result.take(0, stage.score(), stage.parameters)
         report(Progress(stage.name, 0, stage.steps))
     while step < stage.steps and result.waited < stage.pace.patience:
@@ -132,7 +145,7 @@ def run_stage(stage: Stage, work: Path, report: Report) -> Result:
         if ended or step % stage.pace.evaluate_every == 0:
             result.take(step, stage.score(), stage.parameters)
         if ended or step % stage.pace.checkpoint_every == 0:
-            _save_state(path, stage, optimizer, result, step)
+            _save_state(path, stage, optimizer, result, step, of)
         preview = stage.preview() if ended or step % stage.pace.preview_every == 0 else None
         report(Progress(stage.name, step, stage.steps, loss=loss.item(), preview=preview))
     with torch.no_grad():
@@ -147,7 +160,9 @@ def _kept(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     return {name: parameter.detach().to("cpu", copy=True) for name, parameter in parameters.items()}
 
 
-def _save_state(path: Path, stage: Stage, optimizer: torch.optim.Optimizer, result: Result, step: int) -> None:
+def _save_state(
+    path: Path, stage: Stage, optimizer: torch.optim.Optimizer, result: Result, step: int, of: str
+) -> None:
     tensors, numbers = {}, {}
     for name, parameter in stage.parameters.items():
         tensors[f"now.{name}"] = parameter
@@ -157,22 +172,62 @@ def _save_state(path: Path, stage: Stage, optimizer: torch.optim.Optimizer, resu
             else:
                 numbers[f"{key}/{name}"] = value
     tensors |= {f"best.{name}": tensor for name, tensor in result.best.items()}
-    info = {"step": step, "best_step": result.best_step, "scores": result.scores, "numbers": numbers}
+    info = {"of": of, "step": step, "best_step": result.best_step, "scores": result.scores, "numbers": numbers}
     save_tensors(path, tensors, info)
 
 
-def _read_state(path: Path, stage: Stage, optimizer: torch.optim.Optimizer) -> tuple[Result, int]:
+def _read_state(path: Path, stage: Stage, optimizer: torch.optim.Optimizer, of: str) -> tuple[Result, int]:
+    """Put a state in place. BadInput where it is damaged or of something else; then nothing has changed."""
     tensors, info = load_tensors(path)
-    states: dict[str, dict] = {name: {} for name in stage.parameters}
-    for whole, value in (tensors | info["numbers"]).items():
-        key, slash, name = whole.partition("/")
-        if slash:
-            states[name][key] = value
+    try:
+        _check_info(info, stage, of)
+        states: dict[str, dict] = {name: {} for name in stage.parameters}
+        for whole, value in (tensors | info["numbers"]).items():
+            key, slash, name = whole.partition("/")
+            if slash:
+                states[name][key] = value
+        best = {name: tensors[f"best.{name}"] for name in stage.parameters if info["best_step"]}
+        for name, parameter in stage.parameters.items():
+            _check_like(tensors[f"now.{name}"], parameter)
+            _check_averages(states[name], parameter, stage.pace.eight_bit)
+            if best:
+                _check_like(best[name], parameter)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise BadInput(f"The state {path.name} is damaged or of something else.") from error
     with torch.no_grad():
         for name, parameter in stage.parameters.items():
             parameter.copy_(tensors[f"now.{name}"])
     known = {index: state for index, state in enumerate(states.values()) if state}
     optimizer.load_state_dict({"state": known, "param_groups": optimizer.state_dict()["param_groups"]})
-    best = {name: tensors[f"best.{name}"] for name in stage.parameters if f"best.{name}" in tensors}
-    scores = [(int(step), float(score)) for step, score in info["scores"]]
+    scores = [(step, float(score)) for step, score in info["scores"]]
     return Result(stage.name, best, info["best_step"], scores), info["step"]
+
+
+def _check_info(info: Mapping, stage: Stage, of: str) -> None:
+    """ValueError, KeyError or TypeError where a state's facts are not those of this stage."""
+    step, best_step, steps = info["step"], info["best_step"], [number for number, _ in info["scores"]]
+    if info["of"] != of or any(type(number) is not int for number in (step, best_step, *steps)):
+        raise ValueError
+    if any(type(score) is not float for _, score in info["scores"]):
+        raise ValueError
+    if not 0 < step <= stage.steps or best_step not in steps or steps[0] != 0 or steps[-1] > step:
+        raise ValueError
+
+
+def _check_like(tensor: Tensor, parameter: nn.Parameter) -> None:
+    if tensor.shape != parameter.shape or tensor.dtype != parameter.dtype:
+        raise ValueError
+
+
+def _check_averages(state: Mapping, parameter: nn.Parameter, eight_bit: bool) -> None:
+    """ValueError or KeyError where they are not what the optimizer keeps of a parameter; none at all are right too."""
+    if not state:
+        return
+    averages = AVERAGES[eight_bit]
+    if not {*averages} <= {*state} <= {"step", *averages, *(TABLES if eight_bit else ())}:
+        raise ValueError
+    if any(state[name].shape != parameter.shape for name in averages) or float(state["step"]) < 1:
+        raise ValueError
+    for name in set(state) & {*TABLES}:
+        if state[name].ndim != 1 or state[name].dtype != torch.float32:
+            raise ValueError

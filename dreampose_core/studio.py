@@ -20,12 +20,12 @@ from PIL import Image
 
 from dreampose_core.background import KEEP, choose, replace_background, standing
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet
-from dreampose_core.checkpoints import FINISHED, fingerprint, load_model, load_tuned
+from dreampose_core.checkpoints import FINISHED, load_model, load_tuned, tuned_settings
 from dreampose_core.drive import clip_length, load_drive, make_poses
 from dreampose_core.finetune import finetune_subject
 from dreampose_core.fitting import keep_time, placed
 from dreampose_core.guidance import Guidance
-from dreampose_core.library import ClipEntry, Library, read_json, write_json, write_picture, write_thumbnail
+from dreampose_core.library import ClipEntry, Library, write_json, write_picture, write_thumbnail
 from dreampose_core.memory import check_room
 from dreampose_core.photo import open_photo
 from dreampose_core.pipeline import DreamPosePipeline
@@ -246,8 +246,7 @@ def _tune(
 ) -> tuple[DreamPosePipeline, AnimateSettings]:
     """The subject's own pipeline, loaded or finetuned, and the settings with every None filled in."""
     asked, profile, folder = order.settings, order.profile, _tuned_folder(order)
-    known = read_json(folder / FINISHED)
-    kept = known["identity"]["settings"] if known and known["base"] == fingerprint(pipeline) else None
+    kept = tuned_settings(pipeline, folder)
     if kept:
         for name, has in (("finetune_steps", kept["steps"]), ("decoder_steps", kept["decoder_steps"])):
             if getattr(asked, name) not in (None, has):
@@ -272,7 +271,10 @@ def _tune(
     if not settings.finetuned:
         return pipeline, settings
     if kept:
-        return load_tuned(pipeline, folder), settings
+        try:
+            return load_tuned(pipeline, folder), settings
+        except BadInput as error:
+            report(Progress("finetune", 0, steps, message=f"{error} This subject is finetuned anew."))
     tune = replace(
         tuning_of(profile.name, asked.tuning), steps=steps, decoder_steps=decoder_steps, seed=settings.seed
     )

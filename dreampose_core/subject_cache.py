@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dreampose_core.crops import Look, apply_crop, draw_crops, look_of_crop
 from dreampose_core.encoding import fast_math, visibility_plane
-from dreampose_core.modeling import CARRIED_CHANNELS, LATENT_STRIDE, chart_planes
+from dreampose_core.modeling import CARRIED_CHANNELS, LATENT_CHANNELS, LATENT_STRIDE, POSE_CHANNELS, chart_planes
 from dreampose_core.pipeline import DreamPosePipeline
 
 ENCODE_BATCH = 4
@@ -48,6 +48,25 @@ class Cache:
 
     def to(self, device: torch.device) -> Cache:
         return Cache(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+
+def shapes_of(pipeline: DreamPosePipeline, height: int, width: int, count: int, photos: int) -> dict:
+    """The shape of every tensor of a cache of `count` pictures of this size, from so many photos."""
+    size = (height // LATENT_STRIDE, width // LATENT_STRIDE)
+    of_none = (size[1], size[0]) if pipeline.config.raw_photo else size  # see no_photo
+    tokens = (pipeline.adapter.config.tokens, pipeline.adapter.config.width)
+    return {
+        "latents": (count, LATENT_CHANNELS, *size),
+        "poses": (count, POSE_CHANNELS, *size),
+        "carried": (count, CARRIED_CHANNELS, *size) if pipeline.carried else (0,),
+        "person": (count, 1, *size),
+        "pictures": (count, height, width, 3),
+        "flip": (count,),
+        "clip": (2 * photos, *tokens),
+        "adapter": (2 * photos, LATENT_CHANNELS, *size),
+        "none_clip": (1, *tokens),
+        "none_adapter": (1, LATENT_CHANNELS, *of_none),
+    }
 
 
 def build_cache(
