@@ -62,6 +62,15 @@ class ConditionPipeline(DiffusionPipeline):
                 getattr(self, part).to("cpu")
             self._stays = frozenset(parts)
 
+    def rest(self, device: torch.device | str, *parts: str) -> Self:
+        """These parts wait in the machine's memory from now on, each of them is on the device only while it works; the
+        others stay where they are."""
+        self._card = torch.device(device)
+        self._stays = frozenset(name for name, part in self.components.items() if name not in parts)
+        for name in parts:
+            getattr(self, name).to("cpu")
+        return self
+
     def compile(self, **options: Any) -> Self:
         """Compile the UNet and the VAE's decoder (options: as torch.compile's); the first frames then take a minute
         longer, and so does every other size of a batch."""

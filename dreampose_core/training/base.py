@@ -158,7 +158,8 @@ def train_base(
     """Train to the last step, going on from the newest checkpoint of the folder, and write folder/model.
 
     The pipeline's own parts are trained in place. latents: a folder in which what the encoders make of every frame is
-    kept, so that it is computed once; losses are the same but for rounding. BadInput where clips and model do not
+    kept, so that it is computed once; losses are the same but for rounding. The encoders then leave the device, and come
+    back for sample grids. BadInput where clips and model do not
     fit, where one of the folders holds something of other settings, or where the disk is full; finished checkpoints
     stay.
     """
@@ -211,6 +212,8 @@ def _train(
 
     cache = None if latents is None else _encode(latents, pipeline, clips, settings, accelerator, say)
     none = _with_pixels(pipeline, pipeline.no_photo(clips.height, clips.width), None, settings.vision)
+    if cache is not None:  # from here on only sample grids need them
+        pipeline.rest(accelerator.device, "vae", *(() if settings.vision else ("image_encoder",)))
     losses: list[tuple[Tensor, float]] = []
     begun, first = time.monotonic(), step
     reader = batches(

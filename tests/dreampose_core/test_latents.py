@@ -159,3 +159,37 @@ def test_a_pickle_in_place_of_latents_is_never_run(given, tmp_path):
     with pytest.raises(BadInput, match="damaged"):
         cache.read([(clip, 0)], [(clip, 1)])
     assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("vision", [False, True])
+def test_encoders_wait_off_the_card_once_everything_is_cached(given, tmp_path, monkeypatch, vision):
+    """One device stands for both; who was sent where is written down, and who works is on the card."""
+    settings = replace(SETTINGS, steps=2, save_every=1, samples=1, sample_steps=1, vision=vision)
+    clips, card = load_clips(given / "clips"), torch.device("cpu", 0)
+    pipeline, real, done = load_model(given / "raw"), torch.nn.Module.to, []
+    away = {"vae", "unet", "image_encoder", "adapter"}  # everybody, before the training begins
+    names = {id(part): name for name, part in pipeline.components.items() if name in away}
+
+    def to(module, *where, **options):
+        if card in (*where, options.get("device")):
+            away.discard(names.get(id(module)))
+        elif where == ("cpu",):
+            away.add(names.get(id(module)))
+        return real(module, *where, **options)
+
+    for name in sorted(away):
+        part = getattr(pipeline, name)
+        monkeypatch.setattr(type(part), "to", to)
+        inner = part.encoder if name == "vae" else part
+        inner.register_forward_pre_hook(lambda *_, name=name: done.append((name, name in away, frozenset(away))))
+    accelerator = Accelerator(cpu=True)
+    monkeypatch.setattr(type(accelerator), "device", card)
+    train_base(pipeline, clips, tmp_path / "run", settings, accelerator, 1, lambda _: None, tmp_path / "latents")
+    assert not any(waits for _, waits, _ in done), "who works is on the card"
+    rests = {"vae"} if vision else {"vae", "image_encoder"}
+    assert [gone for name, _, gone in done if name == "unet"] == [rests] * 6, "in 2 steps of 2 parts and in 2 samples"
+    first = next(index for index, (name, _, _) in enumerate(done) if name == "unet")
+    assert {gone for name, _, gone in done[:first] if name == "vae"} == {frozenset()}, "all encode together"
+    again = [gone for name, _, gone in done[first:] if name == "vae"]
+    assert again and all(gone == rests - {"vae"} for gone in again), "samples have it back for a moment"
+    assert away == rests
