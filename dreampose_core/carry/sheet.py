@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.behind import back_colours
-from dreampose_core.carry.fill import grow, mirror_fill, shrink
+from dreampose_core.carry.fill import grow, mirror_fill
 from dreampose_core.carry.layers import Layers, split
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
 from dreampose_core.carry.relief import Relief, round_layer
@@ -112,16 +112,18 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
 def _relief(group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float) -> Relief:
     skirt = None
     shoulder = layers.cut[group]
-    # at its own cut edge a group is an open shell, whose depth says nothing
-    tubes = [within(t, ~grow(shoulder, 3) | shrink(t.covers, 2)) for t in view.tubes]
+    tubes = [within(tube, tube.closed) for tube in view.tubes]
     if group == TRUNK:
-        parts = [tubes[TRUNK], within(tubes[ARM_L], shoulder), within(tubes[ARM_R], shoulder)]
+        parts = [tubes[TRUNK], *(within(both, shoulder & both.closed) for both in view.shoulders.values())]
         if layers.hem > layers.crotch:
             rows = (np.arange(len(layers.label)) < layers.hem)[:, None]
             parts += [within(tubes[LEG_L], rows), within(tubes[LEG_R], rows)]
             skirt = layers.crotch, layers.hem
     else:
-        parts = [tubes[group], within(tubes[TRUNK], shoulder)]
+        parts = [tubes[group]]
+        if group in view.shoulders:
+            both = view.shoulders[group]
+            parts.append(within(both, shoulder & both.closed))
     tube = union(tuple(parts))
     return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], skirt)
 

@@ -28,9 +28,11 @@ UPPER_ARM_PARTS, LOWER_ARM_PARTS = (15, 16, 17, 18), (19, 20, 21, 22)
 @dataclass(frozen=True)
 class Tube:
     """One group of the body drawn alone: what it covers (h,w) bool, the depth in metres of its front and its back
-    surface (h,w) f32, and the mean skinning weights of the two (h,w,B) f32; zero where it does not cover."""
+    surface (h,w) f32, and the mean skinning weights of the two (h,w,B) f32; zero where it does not cover. closed
+    (h,w) bool: where it covers and one does not look into its open end, whose depth says nothing."""
 
     covers: np.ndarray
+    closed: np.ndarray
     front: np.ndarray
     back: np.ndarray
     weights: np.ndarray
@@ -38,11 +40,13 @@ class Tube:
 
 @dataclass(frozen=True)
 class BodyView:
-    """group (h,w) int8: which group is seen, NO_GROUP outside; part (h,w) uint8 charts; tubes of each group."""
+    """group (h,w) int8: which group is seen, NO_GROUP outside; part (h,w) uint8 charts; tubes of each group, and
+    shoulders, of trunk and arm as one: {ARM_L: …, ARM_R: …}."""
 
     group: np.ndarray
     part: np.ndarray
     tubes: tuple[Tube, ...]
+    shoulders: dict[int, Tube]
 
 
 def part_groups() -> np.ndarray:
@@ -64,12 +68,18 @@ def view_body(figure: Figure, shape: np.ndarray, transforms: np.ndarray, camera:
     part = np.zeros(camera.height * camera.width, np.uint8)
     part[hits.pixel] = figure.part[hits.face]
     part = part.reshape(camera.height, camera.width)
-    tubes = tuple(_tube(figure, points, figure.faces[face_group == g], camera) for g in range(GROUPS))
-    return BodyView(table[part], part, tubes)
+
+    def tube(*groups: int) -> Tube:
+        return _tube(figure, points, figure.faces[np.isin(face_group, groups)], camera)
+
+    shoulders = {arm: tube(TRUNK, arm) for arm in (ARM_L, ARM_R)}
+    return BodyView(table[part], part, tuple(map(tube, range(GROUPS))), shoulders)
 
 
 def _tube(figure: Figure, points: np.ndarray, faces: np.ndarray, camera: Camera) -> Tube:
     height, width = camera.height, camera.width
+    edges = points[faces[:, 1:], :2] - points[faces[:, :1], :2]
+    outward = edges[:, 0, 0] * edges[:, 1, 1] < edges[:, 0, 1] * edges[:, 1, 0]  # turned to the camera
     front = raster(points, faces, width, height)
     back = raster(points * np.array([1, 1, -1], np.float32), faces, width, height)
     depth = np.zeros((2, height * width), np.float32)
@@ -77,14 +87,13 @@ def _tube(figure: Figure, points: np.ndarray, faces: np.ndarray, camera: Camera)
     weights = np.zeros((height * width, figure.weights.shape[1]), np.float32)
     weights[front.pixel] = front.take(faces, figure.weights) * 0.5
     weights[back.pixel] += back.take(faces, figure.weights) * 0.5
-    covers = np.zeros((2, height * width), bool)
+    covers, closed = np.zeros((2, 2, height * width), bool)
     covers[0, front.pixel], covers[1, back.pixel] = True, True
-    covers = covers.all(0)
+    closed[0, front.pixel], closed[1, back.pixel] = outward[front.face], ~outward[back.face]
+    covers, closed = covers.all(0), closed.all(0)
     depth[:, ~covers], weights[~covers] = 0, 0
-    shape = (height, width)
-    return Tube(
-        covers.reshape(shape), depth[0].reshape(shape), depth[1].reshape(shape), weights.reshape(*shape, -1)
-    )
+    planes = (plane.reshape(height, width) for plane in (covers, closed, *depth))
+    return Tube(*planes, weights.reshape(height, width, -1))
 
 
 def union(tubes: tuple[Tube, ...]) -> Tube:
@@ -94,7 +103,8 @@ def union(tubes: tuple[Tube, ...]) -> Tube:
     back = np.max([np.where(t.covers, t.back, -np.inf) for t in tubes], 0)
     count = np.sum([t.covers for t in tubes], 0)[..., None]
     weights = np.sum([t.weights for t in tubes], 0) / np.maximum(count, 1)
-    return Tube(covers, np.where(covers, front, 0), np.where(covers, back, 0), weights.astype(np.float32))
+    closed = np.logical_or.reduce([t.closed for t in tubes])
+    return Tube(covers, closed, np.where(covers, front, 0), np.where(covers, back, 0), weights.astype(np.float32))
 
 
 def within(tube: Tube, where: np.ndarray) -> Tube:
@@ -102,6 +112,7 @@ def within(tube: Tube, where: np.ndarray) -> Tube:
     covers = tube.covers & where
     return Tube(
         covers,
+        tube.closed & where,
         np.where(covers, tube.front, 0),
         np.where(covers, tube.back, 0),
         tube.weights * covers[..., None],

@@ -35,11 +35,12 @@ def _standing() -> Pose:
     return _moved(_moved(Pose.rest(), "upperarm01.L", 1, 18), "upperarm01.R", 1, -18)
 
 
-def _person(scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, FittedBody]:
-    """Photo, mask and body of a person whose skirt goes beyond the body, at `scale` times the usual size."""
+def _person(scale: float = 1.0, yaw: float = 0.0) -> tuple[np.ndarray, np.ndarray, FittedBody]:
+    """Photo, mask and body of a person whose skirt goes beyond the body, at `scale` times the usual size, turned by
+    yaw degrees."""
     figure = load_figure()
     camera = Camera(120.0, WIDTH / 2, 118.0, WIDTH, HEIGHT).scaled(scale)
-    body = FittedBody(np.zeros(len(figure.modes)), _standing(), camera, 1.0, 0.0)
+    body = FittedBody(np.zeros(len(figure.modes)), _turned(_standing(), yaw), camera, 1.0, 0.0)
     part = draw_iuv(figure, body.shape, body.pose, camera)[..., 0]
     y, x = np.mgrid[: camera.height, : camera.width] / scale
     photo = np.stack([200 + 0.1 * y, 205 + 0 * y, 190 + 0.15 * x], -1)
@@ -111,6 +112,15 @@ def test_a_quarter_turn_has_thickness_and_no_holes(person):
     assert width[90] > 0.1 * 120 and width[150] > 0.12 * 120
     covered = cv2.erode((side.iuv[..., 0] > 0).astype(np.uint8), np.ones((5, 5))) > 0
     assert (side.alpha[covered] > 0.9).mean() > 0.98
+
+
+def test_no_spike_at_a_shoulder_that_turns():
+    photo, mask, body = _person(yaw=25)
+    sheet = make_sheet(photo, mask, body)
+    for degrees in (90, -60):
+        drawn = carry(sheet, replace(body.pose, yaw=np.deg2rad(degrees)))
+        beyond = cv2.distanceTransform((drawn.iuv[..., 0] == 0).astype(np.uint8), cv2.DIST_L2, 5)
+        assert beyond[55:100][drawn.alpha[55:100] > 0.5].max() < 3
 
 
 def test_what_an_arm_hid_is_filled_with_the_dress(person):
