@@ -15,9 +15,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy import stats
 
 from benchmarks import record
+from benchmarks.spread import interval
 from dreampose_core.carry import carry, make_sheet
 from dreampose_core.checkpoints import load_model
 from dreampose_core.finetune import FinetuneSettings, finetune_subject
@@ -67,10 +67,9 @@ def make_clips(people: dict, profile, frames: int) -> tuple[dict[str, np.ndarray
     return clips, people["frames"][list(rows)]
 
 
-def interval(values: list[float]) -> dict[str, float]:
-    """Mean and half of the 95 % interval."""
-    spread = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else float("nan")
-    return {"mean": round(float(np.mean(values)), 4), "interval": round(float(spread), 4)}
+def cell(values: list[float]) -> dict[str, float]:
+    """Of the table: mean and half of the 95 % interval."""
+    return {name: round(value, 4) for name, value in zip(("mean", "interval"), interval(values), strict=True)}
 
 
 def sheet_rows(photo: np.ndarray, clips: dict[str, np.ndarray], truth: np.ndarray) -> np.ndarray:
@@ -108,7 +107,7 @@ def main() -> None:
         rows.append(sheet_rows(people["frames"][0], clips, truth))
         after, before = (figures[recipe]["psnr"][-1] for recipe in (RECIPES[3], RECIPES[2]))
         print(f"{path.stem}: PSNR {before:.2f} before, {after:.2f} after the finetune", flush=True)
-    table = {recipe: {name: interval(values) for name, values in kept.items()} for recipe, kept in figures.items()}
+    table = {recipe: {name: cell(values) for name, values in kept.items()} for recipe, kept in figures.items()}
     about = {
         "subjects": len(rows),
         "frames": options.frames,

@@ -20,11 +20,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from scipy import stats
 
 from benchmarks import record
 from benchmarks.recipes import OURS, PAPER, RECIPES, Maker, Recipe
 from benchmarks.scenes import LANDMARKS_EVERY, LEAST_FACE, Scene, real_scene, rendered_scene
+from benchmarks.spread import interval
 from dreampose_core import metrics
 from dreampose_core.checkpoints import load_model
 from dreampose_core.profiles import DEFAULT_PROFILE, find_profile
@@ -125,14 +125,6 @@ def _kept(folder: Path | None, name: str, make: Callable[[], tuple[np.ndarray, f
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, clip=clip, frame=frame, once=once)
     return clip, frame, once
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """Mean and half of the 95 % interval, of the values that are numbers."""
-    known = [v for v in values if np.isfinite(v)]
-    if len(known) < 2:
-        return (known[0] if known else float("nan")), float("nan")
-    return float(np.mean(known)), float(stats.sem(known) * stats.t.ppf(0.975, len(known) - 1))
 
 
 def tabulate(each: dict[str, dict[str, dict[str, float]]], recipes: list[str]) -> dict:

@@ -18,9 +18,8 @@ from PIL import Image, UnidentifiedImageError
 from dreampose_core.metrics import l1, psnr, ssim
 from dreampose_core.perceptual import FID, Networks, frechet_distance
 from pose_tools.errors import BadInput
-from pose_tools.video import read_frames
+from pose_tools.video import VIDEOS, read_frames
 
-VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif"}
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 TABLE = ("l1", "ssim", "psnr", "lpips", "fid", "fvd", "aed")  # the paper's order
 BETTER = {"l1": "lower", "ssim": "higher", "psnr": "higher", "lpips": "lower", "fid": "lower", "fvd": "lower"}

@@ -32,6 +32,8 @@ logging.getLogger("imageio_ffmpeg").setLevel(logging.ERROR)  # it warns whenever
 # Playlists and other files that name further files or addresses are not opened: an upload may be anyone's.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,flv,asf,ogg,h264,hevc,mxf,dv"
 INPUT = ["-protocol_whitelist", "file", "-format_whitelist", CONTAINERS]
+# How the names of videos end that are looked for in folders; a file that is named by a person may be called anything.
+VIDEOS = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
 # Untagged yuv is read as bt601 by one player and bt709 by another; say which it is.
 COLOUR = "scale=out_color_matrix=bt709:out_range=tv"
 TAGS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]

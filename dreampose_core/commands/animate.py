@@ -31,6 +31,7 @@ from dreampose_core.studio import expected, make_clip
 from pose_tools.errors import BadInput
 from pose_tools.estimators.choose import AUTO, NAMES
 from pose_tools.extract import Request
+from pose_tools.video import VIDEOS
 
 CHOSEN = (  # settings of the film that the command line takes as they are
     *("fps", "steps", "s1", "s2", "guidance_interval", "scheduler"),
@@ -38,7 +39,6 @@ CHOSEN = (  # settings of the film that the command line takes as they are
     *SWITCHES,
 )
 ENDINGS = (".mp4", ".gif")
-VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
 FRAMES = 36  # of a clip that follows no video
 
 
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out.suffix not in ENDINGS:
         raise BadInput(f"--out must end in {' or '.join(ENDINGS)}.")
     path = Path(options.motion)
-    file = path if path.suffix in (".npz", *VIDEOS) or path.exists() else None
+    file = path if path.suffix.lower() in {".npz", *VIDEOS} or path.exists() else None
     follow = file is not None and not file.is_dir() and file.suffix != ".npz"
     if file is not None and not file.exists():
         raise BadInput(f"There is no {'video' if follow else 'pose file'} named {file}.")

@@ -158,10 +158,9 @@ def train_base(
     """Train to the last step, going on from the newest checkpoint of the folder, and write folder/model.
 
     The pipeline's own parts are trained in place. latents: a folder in which what the encoders make of every frame is
-    kept, so that it is computed once; losses are the same but for rounding. The encoders then leave the device, and come
-    back for sample grids. BadInput where clips and model do not
-    fit, where one of the folders holds something of other settings, or where the disk is full; finished checkpoints
-    stay.
+    kept, so that it is computed once; losses are the same but for rounding. The encoders then leave the device, and
+    come back for sample grids. BadInput where clips and model do not fit, where one of the folders holds something of
+    other settings, or where the disk is full; finished checkpoints stay.
     """
     try:
         _train(pipeline, clips, folder, settings, accelerator, threads, say, latents)

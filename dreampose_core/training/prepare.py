@@ -6,10 +6,8 @@ and that sheet is carried to the true pose of every frame.  So a model learns to
 
 import os
 from dataclasses import replace
-from multiprocessing import Pool
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from dreampose_core.carry import carry, make_sheet
@@ -18,6 +16,7 @@ from pose_tools.body.figure import Camera, Pose, load_figure
 from pose_tools.body.fit import FittedBody, fit_body, fit_joints
 from pose_tools.body.raster import draw_iuv
 from pose_tools.landmarks import find_landmarks
+from pose_tools.processes import in_processes
 
 # Standard deviation, in radians a frame, of the joints' speed around a training frame at 12 frames a second.
 JOINT_SPEED = 0.05
@@ -28,18 +27,12 @@ def prepare(people: Path, folder: Path, processes: int = 1) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     todo = [p for p in sorted(people.glob("subject_*.npz")) if not (folder / p.name).exists()]
     jobs = [(path, folder / path.name) for path in todo]
-    if processes == 1:
-        for job in jobs:
-            _prepare_subject(job)
-        return
-    with Pool(processes) as pool:
-        for _ in pool.imap_unordered(_prepare_subject, jobs):
-            pass
+    for _ in in_processes(_prepare_subject, jobs, processes):
+        pass
 
 
 def _prepare_subject(job: tuple[Path, Path]) -> None:
     source, target = job
-    cv2.setNumThreads(1)
     with np.load(source) as data:
         people = {key: data[key] for key in data.files}
     frames = people["frames"]

@@ -9,13 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -38,10 +34,10 @@ from pose_tools.errors import BadInput
 from pose_tools.estimators.choose import AUTO
 from pose_tools.estimators.found import Unavailable
 from pose_tools.extract import Extracted, Request, check_video, extract_poses
+from pose_tools.processes import in_processes
 from pose_tools.sequence import PoseSequence
-from pose_tools.video import probe, read_frames
+from pose_tools.video import VIDEOS, probe, read_frames
 
-VIDEOS = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
 PERSON, WHOLE = "person", "whole"
 MOST_FRAMES = 480  # of a clip
 FRAMINGS = (PERSON, WHOLE)
@@ -112,7 +108,7 @@ def prepare_clips(
         Job(name, path, str(path.relative_to(videos)), f"{number}/{len(found)}", out / "clips", settings)
         for number, (name, path) in enumerate(found.items(), 1)
     ]
-    for outcome in _here(jobs, say) if processes == 1 else _in_processes(jobs, min(processes, len(jobs)), say):
+    for outcome in _outcomes(jobs, min(processes, len(jobs)), say):
         if outcome.fatal is not None:
             raise outcome.fatal
         names.update(outcome.clips)
@@ -152,38 +148,16 @@ class Outcome:
     lines: tuple[str, ...] = ()
 
 
-def _here(jobs: list[Job], say: Say) -> Iterator[Outcome]:
-    for job in jobs:
-        yield _prepare_video(job, say)
-
-
-def _in_processes(jobs: list[Job], processes: int, say: Say) -> Iterator[Outcome]:
+def _outcomes(jobs: list[Job], processes: int, say: Say) -> Iterator[Outcome]:
     """As they are done; the others are not begun once one was fatal."""
-    pool = ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_one_share, initargs=(processes,)
-    )
-    try:
-        for future in as_completed([pool.submit(_apart, job) for job in jobs]):
-            outcome = future.result()
-            for line in outcome.lines:
-                say(line)
-            yield outcome
-    except BrokenProcessPool as error:
-        raise BadInput(
-            "A process was ended from outside, perhaps for want of memory; the same command with fewer --processes "
-            "goes on from here."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _one_share(processes: int) -> None:
-    """Many processes with a thread for every core each would only wait for each other."""
-    import torch  # imported late: who only reads the settings need not wait for it
-
-    threads = max(1, (os.cpu_count() or 1) // processes)
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
+    if processes == 1:  # what is said is said at once
+        for job in jobs:
+            yield _prepare_video(job, say)
+        return
+    for outcome in in_processes(_apart, jobs, processes):
+        for line in outcome.lines:
+            say(line)
+        yield outcome
 
 
 def _apart(job: Job) -> Outcome:

@@ -3,11 +3,11 @@
 import argparse
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
+from ..errors import BadInput
+from ..processes import in_processes
 from .dataset import write_subject
 
 
@@ -43,15 +43,15 @@ def main(arguments: list[str] | None = None) -> int:
         "traced": given.traced,
     }
     start, made = time.monotonic(), 0
-    pool = None
-    if given.processes > 1:
-        pool = ProcessPoolExecutor(given.processes, mp_context=get_context("spawn"))
-    for done, new in enumerate((pool.map if pool else map)(partial(write_subject, **job), range(given.subjects)), 1):
-        made += new
-        rate = made * given.frames / (time.monotonic() - start)
-        print(
-            f"\r{done} of {given.subjects} subjects, {rate:.1f} frames/s", end="", file=sys.stderr, flush=True
-        )
+    written = in_processes(partial(write_subject, **job), range(given.subjects), given.processes)
+    try:
+        for done, new in enumerate(written, 1):
+            made += new
+            rate = made * given.frames / (time.monotonic() - start)
+            print(f"\r{done} of {given.subjects} subjects, {rate:.1f} frames/s", end="", file=sys.stderr, flush=True)
+    except BadInput as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 2
     print(file=sys.stderr)
     return 0
 
