@@ -12,10 +12,8 @@ import argparse
 import atexit
 import base64
 import functools
-import hashlib
 import importlib.util
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -42,14 +40,15 @@ from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, find_profile  # n
 from dreampose_core.rules import Number, Switch  # noqa: E402
 from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
 from dreampose_core.settings import RULES, SWITCHES  # noqa: E402
+from dreampose_core.window import Window  # noqa: E402
 from pose_tools.body.motion import list_motions  # noqa: E402
 from pose_tools.errors import BadInput  # noqa: E402
 from pose_tools.extract import MAX_VIDEO_BYTES  # noqa: E402
 
 ASSETS = Path(__file__).resolve().parent / "assets"
+PAGE = ("page", "compare")  # the files of its style and its script
 POLL_SECONDS = 1.0
 GPU_SECONDS = 120  # asked of a ZeroGPU Space for one film
-SECRET = secrets.token_bytes(16)  # makes the addresses of published files unguessable
 TAKES = {"take_video": "Video", "take_beside": "Side by side", "take_gif": "GIF", "take_frames": "Frames"}
 NUMBERS = ("frames", "fps", "steps", "s1", "s2", "seed", "finetune_steps", "decoder_steps")  # as Service.animate has it
 BEHIND = ("background", "background_colour", "background_picture")  # what is behind the person, as the fold has it
@@ -83,29 +82,8 @@ class Footage(gr.File):
         return payload.path if payload else None
 
 
-class Window:
-    """Copies of a library's files, where Gradio serves files from, under addresses that nobody can guess."""
-
-    def place(self, path: Path) -> Path:
-        stamp = f"{path}{path.stat().st_mtime_ns}".encode()
-        digest = hashlib.blake2b(stamp, key=SECRET, digest_size=20).hexdigest()
-        return Path(os.environ["GRADIO_TEMP_DIR"]) / digest
-
-    def show(self, path: Path, name: str) -> str:
-        folder = self.place(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / name).exists():
-            half = folder / f".{secrets.token_hex(4)}"
-            shutil.copyfile(path, half)
-            os.replace(half, folder / name)
-        return str(folder / name)
-
-    def hide(self, path: Path) -> None:
-        shutil.rmtree(self.place(path), ignore_errors=True)
-
-
 def address(path: Path) -> str:
-    """The address of a file of the project's own, relative so that it holds behind a prefix too."""
+    """The address of a file that Gradio serves, relative so that it holds behind a prefix too."""
     return f"gradio_api/file={path}"
 
 
@@ -191,7 +169,7 @@ def behind() -> list[gr.Radio | gr.ColorPicker | Photo]:
 def build(house: House) -> gr.Blocks:
     """The page of a house. No event takes more than a moment, but for the one that borrows a GPU."""
     examples = sorted((ASSETS / "examples").glob("*.jpg"))
-    desk = Desk(house, tuple(examples), Window())
+    desk = Desk(house, tuple(examples), Window(Path(os.environ["GRADIO_TEMP_DIR"]), address))
     with gr.Blocks(title="DreamPose Studio", analytics_enabled=False, delete_cache=(3600, LIFETIME)) as page:
         parts, pictures = lay_out(house, examples)
         wire(page, desk, parts, pictures)
@@ -226,6 +204,7 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, gr.HTML]:
         part["heading"] = view("heading(value)", watched="arrive")
         for name in ("film", "alone"):
             part[name] = gr.Video(elem_id=name, autoplay=True, loop=True, buttons=[], show_label=False)
+        part["compare"] = view("compare(value)", ("pick", "make"), "comparing", elem_id="compare")
         with gr.Row(elem_id="take"):
             for name, title in TAKES.items():
                 part[name] = gr.DownloadButton(title, elem_classes=["quiet", "take"])
@@ -336,6 +315,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
     on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject, part["photo"], fitting)
     on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
+    on(part["compare"].pick, which(desk.compare.open), visitor, clip)
     fit_after(on(part["library"].pick, which(desk.take_subject), visitor))
     fit_after(on(part["library"].remove, which(desk.remove_subject), visitor, subject))
     on(part["library"].open, which(desk.open_clip), visitor)
@@ -357,6 +337,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
         on(part["read"].click, plain(desk.read), visitor, video, *wanted),
         on(part["go"].click, start, visitor, *chosen),
         on(part["again"].click, plain(desk.again), visitor, job, held, subject),
+        on(part["compare"].make, which(desk.make_to_compare), visitor, clip, held, subject),
     ]
     if not desk.house.worker:
         work = borrow_gpu(desk.house)
@@ -380,31 +361,7 @@ def borrow_gpu(house: House) -> Callable[[], None]:
 
 def add_endpoints(desk: Desk, part: dict) -> None:
     """What gradio_client calls, and what an MCP server offers as tools."""
-    service = Service(desk.house)
-
-    def result(job: str, visitor: str = "") -> tuple[str, str, str, str]:
-        """The files of a finished film: beside photo and pose, alone, as a GIF, and its frames in a zip.
-
-        Args:
-            job: The id that `animate` returned.
-            visitor: The visitor that `animate` returned.
-        """
-        return desk.files(desk.house.library(visitor).clip(job))
-
-    def poses(job: str, visitor: str = "") -> tuple[str, str]:
-        """The files of a motion that was read: a video of the poses over the frames, and the poses as .npz.
-
-        Args:
-            job: The id that `extract` returned.
-            visitor: The visitor that `extract` returned.
-        """
-        return desk.motions.files(desk.house.library(visitor).motion(job))
-
-    def motions() -> list[dict]:
-        """The motions of the gallery, each with name, title, a line about it, and its seconds."""
-        told = ("name", "title", "about", "seconds")
-        return [{name: getattr(motion, name) for name in told} for motion in list_motions()]
-
+    service, handout = Service(desk.house), desk.handout
     with gr.Column(visible=False):
         name, subject, job, visitor = (gr.Textbox(label=t) for t in ("Motion", "Subject", "Job", "Visitor"))
         estimator = gr.Textbox("auto", label="Estimator")
@@ -428,9 +385,9 @@ def add_endpoints(desk: Desk, part: dict) -> None:
         (service.extract, [part["video"], *span, choices[1], *person, estimator, part["smooth"], visitor], told),
         (service.status, [job, visitor], told),
         (service.cancel, [job, visitor], told),
-        (result, [job, visitor], files),
-        (poses, [job, visitor], [shown, archive]),
-        (motions, [], listed),
+        (handout.result, [job, visitor], files),
+        (handout.poses, [job, visitor], [shown, archive]),
+        (handout.motions, [], listed),
     )
     for function, inputs, outputs in endpoints:
         gr.Button(visible=False).click(in_words(function), inputs, outputs, api_name=function.__name__)
@@ -461,7 +418,7 @@ def in_words(function: Callable) -> Callable:
 def launch(house: House, **options: object) -> gr.Blocks:
     """Build the page and serve it. options: as for gradio.Blocks.launch."""
     folder = ASSETS / "page"
-    style = (folder / "page.css").read_text()
+    style, script = ("".join((folder / f"{name}.{kind}").read_text() for name in PAGE) for kind in ("css", "js"))
     for font in ("Regular", "Italic"):
         data = base64.b64encode((folder / "fonts" / f"EBGaramond-{font}.woff2").read_bytes()).decode()
         style = style.replace(f"fonts/EBGaramond-{font}.woff2", f"data:font/woff2;base64,{data}")
@@ -472,7 +429,7 @@ def launch(house: House, **options: object) -> gr.Blocks:
     page.launch(
         theme=gr.themes.Base(font=sans, font_mono=("ui-monospace", "Consolas", "monospace")),
         css=style,
-        head=f"<script>{(folder / 'page.js').read_text()}</script>",
+        head=f"<script>{script}</script>",
         favicon_path=folder / "favicon.svg",
         max_file_size=max(MAX_BYTES, MAX_VIDEO_BYTES),
         run_history=False,

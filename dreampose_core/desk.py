@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dreampose_core.compare_desk import CompareDesk
 from dreampose_core.fold import Fold
+from dreampose_core.handout import Handout
 from dreampose_core.jobs import client
 from dreampose_core.library import ClipEntry, Library, shared_clip
 from dreampose_core.motion_desk import READ, MotionDesk
-from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, Window, note
+from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
 from dreampose_core.photo import open_photo
 from dreampose_core.profiles import find_profile
 from dreampose_core.service import House, Service
-from dreampose_core.views import clip_view, file_name, own_motions, progress_view, shelf
+from dreampose_core.views import clip_view, own_motions, progress_view, shelf
+from dreampose_core.window import Window
 from pose_tools.errors import BadInput
 
 LIFETIME = 24 * 3600  # seconds that a visitor's library outlives the last visit, where the app is public
@@ -49,8 +52,16 @@ class Desk:
         return MotionDesk(self.house, self.window)
 
     @property
+    def compare(self) -> CompareDesk:
+        return CompareDesk(self.house, self.window)
+
+    @property
     def fold(self) -> Fold:
         return Fold(self.house)
+
+    @property
+    def handout(self) -> Handout:
+        return Handout(self.house, self.window)
 
     def enter(self, browser: str | None, token: str | None) -> Parts:
         """Find the visitor's library and what goes on there, or open the film shared under a token."""
@@ -62,7 +73,7 @@ class Desk:
         known["motion"] = Look(own=own_motions(library))
         if token:
             try:
-                return known | self._clip(shared_clip(self.house.root, token), own=False)
+                return known | self._clip(shared_clip(self.house.root, token))
             except BadInput as error:
                 return known | {"photo_note": note(error)}
         latest = next((job for job in client.jobs(library) if job.kind != "align"), None)
@@ -171,17 +182,29 @@ class Desk:
         self.house.again(self.house.library(browser), job)
         return self.poll(browser, job, held, chosen)
 
+    def make_to_compare(
+        self, browser: str | None, switch: str, shown: str | None, held: str | None, chosen: str | None = None
+    ) -> Parts:
+        """Begin the film on show once more, with or without what a switch leaves out; both are shown once it is
+        done."""
+        return self.poll(browser, self.compare.make(browser, switch, shown), held, chosen)
+
     def open_clip(self, browser: str | None, clip: str) -> Parts:
-        return self._clip(self.house.library(browser).clip(clip))
+        library = self.house.library(browser)
+        return self._clip(library.clip(clip), library)
 
     def erase_clip(self, browser: str | None, clip: str, shown: str | None, chosen: str | None) -> Parts:
         library = self.house.library(browser)
         entry = library.clip(clip)
         for path in (entry.video, entry.side_by_side, entry.gif, entry.frames):
             self.window.hide(path)
+        self.compare.forget(library, clip)
         library.delete_clip(clip)
-        gone = {"show": HIDDEN, "clip": None} if shown == clip else {}
-        return {"library": shelf(library, chosen)} | gone
+        if shown == clip:
+            left = {"show": HIDDEN, "clip": None, "compare": None}
+        else:
+            left = {"compare": self.compare.offer(library, library.clip(shown))} if shown else {}
+        return {"library": shelf(library, chosen)} | left
 
     def toggle_share(self, browser: str | None, clip: str) -> Parts:
         library = self.house.library(browser)
@@ -189,16 +212,6 @@ class Desk:
             library.unshare(clip)
             return {"link": None, "share": SHARE}
         return {"link": library.share(clip), "share": UNSHARE}
-
-    def files(self, clip: ClipEntry) -> tuple[str, str, str, str]:
-        """A clip's film beside photo and pose, alone, as a GIF, and its frames, under names that say so."""
-        name = f"dreampose-{file_name(clip.settings['motion'])}"
-        return (
-            self.window.show(clip.side_by_side, f"{name}-side-by-side.mp4"),
-            self.window.show(clip.video, f"{name}.mp4"),
-            self.window.show(clip.gif, f"{name}.gif"),
-            self.window.show(clip.frames, f"{name}-frames.zip"),
-        )
 
     def _choose(self, library: Library, subject: str | None) -> Parts:
         """What the next film will be of: a tuned subject of the library, or else the photo."""
@@ -252,14 +265,16 @@ class Desk:
         else:
             ended |= self._choose(library, chosen)
         if now.state == "done":
-            return ended | self._clip(library.clip(now.clip))
+            return ended | self._clip(library.clip(now.clip), library, fresh=True)
         if now.state == "failed" and not now.subject:  # the photo is at fault, and told so where it is
             return ended | {"stage": HIDDEN, "photo_note": note(now.error)}
         told = {"progress": progress_view(library, now), "cancel": HIDDEN, "again": VISIBLE}
         return ended | {"stage": VISIBLE, "show": HIDDEN} | told
 
-    def _clip(self, clip: ClipEntry, own: bool = True) -> Parts:
-        beside, alone, gif, frames = self.files(clip)
+    def _clip(self, clip: ClipEntry, library: Library | None = None, fresh: bool = False) -> Parts:
+        """A film on show. library: that of who looks at it, where it is the visitor's own; fresh: it was just made."""
+        beside, alone, gif, frames = self.handout.film(clip)
+        own = library is not None
         return {
             "stage": HIDDEN,
             "show": VISIBLE,
@@ -273,4 +288,5 @@ class Desk:
             "share": Look(value=UNSHARE if clip.share else SHARE, visible=own),
             "link": clip.share if own else None,
             "clip": clip.id if own else None,
+            "compare": self.compare.offer(library, clip, at_once=fresh) if own else None,
         }

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from dreampose_core.extraction import MAX_SECONDS
 from dreampose_core.fitting import Fitting
+from dreampose_core.handout import Handout
 from dreampose_core.jobs import client
-from dreampose_core.library import Library, MotionEntry
-from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, Window, note
+from dreampose_core.library import Library
+from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
 from dreampose_core.profiles import find_profile
 from dreampose_core.service import House, Service
-from dreampose_core.views import file_name, fitting_view, frame_view, motion_view, own_motions
+from dreampose_core.views import fitting_view, frame_view, motion_view, own_motions
+from dreampose_core.window import Window
 from pose_tools.errors import BadInput
 from pose_tools.extract import check_video, first_frame
 
@@ -117,7 +119,7 @@ class MotionDesk:
     def show(self, library: Library, motion: str) -> Parts:
         """A motion of the library with its preview, and a film as long as it is, with as many frames a second."""
         entry = library.motion(motion)
-        preview, poses = self.files(entry)
+        preview, poses = Handout(self.house, self.window).motion(entry)
         return {
             "motion": Look(value=motion, own=own_motions(library), source="own"),
             "own": motion,
@@ -132,12 +134,6 @@ class MotionDesk:
     def pace(self, browser: str | None, own: str | None, fps: float) -> Parts:
         """Other frames a second: a film that follows a video stays as long as that."""
         return {"frames": _frames(self.house.library(browser).motion(own).seconds * fps)} if own else {}
-
-    def files(self, entry: MotionEntry) -> tuple[str, str]:
-        """A motion's preview, and its poses, under names that say so."""
-        name = file_name(entry.title)
-        shown = self.window.show(entry.preview, f"{name}-poses.mp4")
-        return shown, self.window.show(entry.poses, f"{name}-poses.npz")
 
     def drop(self, browser: str | None, motion: str, own: str | None) -> Parts:
         """Delete a motion."""

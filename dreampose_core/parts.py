@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Protocol
-
 PARTS = (
     "visitor job held clip subject timer stage progress cancel again show heading film alone take_video"
-    " take_beside take_gif take_frames share link photo photo_note go go_note library"
+    " take_beside take_gif take_frames share link compare photo photo_note go go_note library"
     " motion video drop reading frame start end read read_note own chosen preview about take_poses"
     " fitting fit_timer fit hand scale shift_x shift_y frames fps"
     " profile steps s1 s2 guidance_from guidance_to scheduler finetune_steps decoder_steps tuning tune tuned"
@@ -27,13 +24,3 @@ HIDDEN, VISIBLE = Look(visible=False), Look(visible=True)
 def note(text: object, kind: str = "error") -> dict:
     """A line that stands under what it is about. kind: error, good or busy."""
     return {"kind": kind, "text": str(text)}
-
-
-class Window(Protocol):
-    """Where files of a library can be fetched by who knows the address."""
-
-    def show(self, path: Path, name: str) -> str:
-        """Make a file readable under a name, and return what stands for it on the page."""
-
-    def hide(self, path: Path) -> None:
-        """Take a file back that may have been shown."""

@@ -6,7 +6,6 @@ import base64
 import io
 import re
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from dreampose_core.fitting import Fitting, Hand
 from dreampose_core.jobs import client
 from dreampose_core.library import ClipEntry, Library, MotionEntry, SubjectEntry, read_json
 from dreampose_core.progress import READING, STAGES, TITLES
-from pose_tools.body.motion import list_motions
+from dreampose_core.wording import film_title, motion_title
 from pose_tools.video import VideoInfo
 
 MOST_POINTS = 200  # of a loss curve
@@ -42,18 +41,6 @@ def pixels_data(picture: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def motion_title(name: str) -> str:
-    """A preset's title, or the name itself for a file of poses."""
-    return next((m.title for m in list_motions() if m.name == name), name)
-
-
-def film_title(settings: Mapping) -> str:
-    """A film's title by its settings: the motion, and what was left out."""
-    left_out = {"finetuned": "before the finetune", "refined": "without the refiner"}
-    said = [words for name, words in left_out.items() if not settings.get(name, True)]
-    return ", ".join([motion_title(settings["motion"]), *said])
 
 
 def file_name(title: str) -> str:

@@ -22,6 +22,7 @@ from dreampose_core.jobs.inline import do_job, give_up, take_job
 from dreampose_core.library import LOCAL, Library, new_visitor
 from dreampose_core.service import House, Service
 from dreampose_core.settings import AnimateSettings
+from dreampose_core.window import Window
 from pose_tools.body.motion import find_motion, list_motions
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
@@ -277,7 +278,8 @@ def test_the_page_keeps_no_history_and_calls_nobody(served):
 
 @pytest.fixture
 def desk(tmp_path):
-    return Desk(House(tmp_path / "library", public=True, profile="tiny", worker=False), (), app.Window())
+    window = Window(tmp_path / "shown", lambda path: f"file={path}")
+    return Desk(House(tmp_path / "library", public=True, profile="tiny", worker=False), (), window)
 
 
 def test_a_visitor_is_known_again_and_a_wrong_one_gets_a_new_library(desk):

@@ -266,5 +266,5 @@ window.studio = (() => {
     look(); // it is put up together with its first value
   }
 
-  return { arrive, motions, frame, about, fit, photos, examples, note, progress, heading, link, library, act, choose, point };
+  return { esc, duration, ICONS, arrive, motions, frame, about, fit, photos, examples, note, progress, heading, link, library, act, choose, point };
 })();

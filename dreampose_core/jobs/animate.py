@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from dreampose_core.jobs.client import MORE
@@ -40,6 +41,8 @@ def animate(work: Work) -> dict:
     """Make the clip, then clear away what the library does not need of the job's folder, the photo first."""
     order = _order(work)
     clip = make_clip(order, work.report)
+    if order.backdrop:  # without it the film could not be made anew, to compare with
+        os.replace(order.backdrop, clip.folder / BACKDROP)
     work.library.delete_job_folder(work.job.id)
     return {"clip": clip.id, "subject": order.subject}
 

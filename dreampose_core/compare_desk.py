@@ -1,0 +1,147 @@
+"""What the page does to show two films beside each other: offer them, open them, make the one that is missing.
+
+Handlers as in desk.py: a visitor's wish in, the parts to change out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dreampose_core.comparison import (
+    MOST_FRAMES,
+    called,
+    common_rate,
+    film_of_both,
+    films_of_both_with,
+    in_order,
+    is_pair,
+    others,
+    readouts,
+    settings_of,
+    wishes,
+)
+from dreampose_core.library import ClipEntry, Library
+from dreampose_core.parts import Parts
+from dreampose_core.service import House
+from dreampose_core.views import MEANINGS, ago
+from dreampose_core.window import Window
+from dreampose_core.wording import compared, film_title, labels, same_motion, switched
+from pose_tools.errors import BadInput
+from pose_tools.video import VideoInfo, probe
+
+NOT_ALIKE = "Their figures are of different motions, and do not compare."
+
+
+@dataclass(frozen=True)
+class CompareDesk:
+    """The handlers of the comparison. All raise BadInput where what is asked for is gone or another visitor's."""
+
+    house: House
+    window: Window
+
+    def offer(self, library: Library, clip: ClipEntry, at_once: bool = False) -> dict:
+        """What a film can be compared with, and what can be made for it.
+
+        at_once: open the comparison where there is a film that is the same but for what was left out.
+        """
+        films = others(library, clip)
+        pair = films[0] if films and is_pair(clip, films[0]) else None
+        return self._view(library, clip, films, opened=pair if at_once else None)
+
+    def open(self, browser: str | None, other: str, shown: str | None) -> Parts:
+        """Put the film on show beside another one of the library."""
+        library = self.house.library(browser)
+        clip = library.clip(shown)
+        return {"compare": self._view(library, clip, others(library, clip), library.clip(other))}
+
+    def make(self, browser: str | None, switch: str, shown: str | None) -> str:
+        """Begin the film that differs from the one on show by a switch; returns the job's id."""
+        library = self.house.library(browser)
+        clip = library.clip(shown)
+        wish = next((one for one in wishes(library, self.house.profiles(), clip) if one.switch == switch), None)
+        if wish is None:
+            raise BadInput("There is such a film already, or it cannot be made.")
+        backdrop = str(clip.backdrop) if clip.backdrop else None
+        return self.house.begin(library, wish.settings, None, clip.subject, backdrop)
+
+    def forget(self, library: Library, clip: str) -> None:
+        """Take away every comparison of a film that is deleted."""
+        for path in films_of_both_with(library, clip):
+            self.window.hide(path)
+            path.unlink()
+
+    def _view(self, library: Library, clip: ClipEntry, films: list[ClipEntry], opened: ClipEntry | None) -> dict:
+        try:
+            wanted, why_not = wishes(library, self.house.profiles(), clip), ""
+        except BadInput as error:
+            wanted, why_not = [], str(error)
+        own = settings_of(clip)
+        offered = []
+        for film in films:
+            its = settings_of(film)
+            title = (labels(own, its) or ("", film_title(film.settings)))[1]
+            title = title[0].upper() + title[1:]
+            offered.append({"id": film.id, "title": f"{title}, {ago(film.created)}", "same": same_motion(own, its)})
+        return {
+            "film": clip.id,
+            "others": offered,
+            "chosen": opened.id if opened else films[0].id if films else "",
+            "makes": [
+                {"switch": wish.switch, "words": switched(wish.switch, getattr(wish.settings, wish.switch))}
+                | {"seconds": wish.seconds}
+                for wish in wanted
+            ],
+            "why_not": why_not,
+            "open": self._opened(library, clip, opened) if opened else None,
+        }
+
+    def _opened(self, library: Library, clip: ClipEntry, other: ClipEntry) -> dict:
+        both = in_order(clip, other)
+        names, shapes = called(*both), [probe(film.video) for film in both]
+        figures = [readouts(film) for film in both]
+        rows = [
+            {
+                "title": name.capitalize(),
+                "meaning": meaning,
+                "values": [each[name] for each in figures],
+            }
+            for name, meaning in MEANINGS.items()
+            if all(name in each for each in figures)
+        ]
+        if same_motion(*map(settings_of, both)):
+            said = [compared(row["title"].lower(), row["values"], names) for row in rows]
+        else:
+            said = [NOT_ALIKE] if rows else []
+        return {
+            "address": self.window.address(film_of_both(library, *both), "comparison.mp4"),
+            "fps": common_rate(*(film.settings["fps"] for film in both)),
+            "shape": [max(shape.width for shape in shapes), max(shape.height for shape in shapes)],
+            "films": [
+                {"label": name[0].upper() + name[1:], "mine": film.id == clip.id}
+                for name, film in zip(names, both, strict=True)
+            ],
+            "readouts": rows,
+            "said": said,
+            "notes": _notes(names, shapes, [film.settings for film in both]),
+        }
+
+
+def _notes(names: tuple[str, str], shapes: list[VideoInfo], settings: list[dict]) -> list[str]:
+    """How films of different shapes are shown beside each other, in plain sentences."""
+    notes = []
+    sizes = [(shape.width, shape.height) for shape in shapes]
+    seconds = [one["frames"] / one["fps"] for one in settings]
+    if sizes[0] != sizes[1]:
+        told = " and ".join(f"{width}x{height}" for width, height in sizes)
+        notes.append(f"They have {told} pixels; the smaller one is enlarged.")
+    if settings[0]["fps"] != settings[1]["fps"]:
+        notes.append(f"They have {settings[0]['fps']:g} and {settings[1]['fps']:g} frames a second.")
+    if abs(seconds[0] - seconds[1]) >= 1 / max(one["fps"] for one in settings):
+        shorter = min((0, 1), key=lambda index: seconds[index])
+        notes.append(
+            f"They last {seconds[0]:.1f} and {seconds[1]:.1f} s; the shorter one, {names[shorter]}, waits on its "
+            "last frame."
+        )
+    if max(seconds) * common_rate(*(one["fps"] for one in settings)) > MOST_FRAMES:
+        notes.append(f"Of long films the first {MOST_FRAMES} frames are compared.")
+    return notes
