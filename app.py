@@ -13,6 +13,7 @@ import atexit
 import base64
 import functools
 import importlib.util
+import inspect
 import os
 import shutil
 import tempfile
@@ -31,9 +32,21 @@ from gradio.data_classes import FileData, ImageData  # noqa: E402
 
 from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN  # noqa: E402
 from dreampose_core.desk import GO_NEW, LIFETIME, SHARE, Desk  # noqa: E402
-from dreampose_core.fold import WAYS, Fold, way  # noqa: E402
+from dreampose_core.fold import (  # noqa: E402
+    BACKDROPS,
+    BEHIND,
+    CHOSEN,
+    COLOURS,
+    HAND,
+    MACHINE,
+    RANGES,
+    SWITCHED,
+    WAYS,
+    Fold,
+    way,
+)
 from dreampose_core.jobs.inline import do_job, give_up, take_job  # noqa: E402
-from dreampose_core.motion_desk import LEAST_FRAMES, MOST_FRAMES, READ  # noqa: E402
+from dreampose_core.motion_desk import READ  # noqa: E402
 from dreampose_core.parts import PARTS, Look  # noqa: E402
 from dreampose_core.photo import MAX_BYTES  # noqa: E402
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, find_profile  # noqa: E402
@@ -50,13 +63,7 @@ PAGE = ("page", "compare")  # the files of its style and its script
 POLL_SECONDS = 1.0
 GPU_SECONDS = 120  # asked of a ZeroGPU Space for one film
 TAKES = {"take_video": "Video", "take_beside": "Side by side", "take_gif": "GIF", "take_frames": "Frames"}
-NUMBERS = ("frames", "fps", "steps", "s1", "s2", "seed", "finetune_steps", "decoder_steps")  # as Service.animate has it
-BEHIND = ("background", "background_colour", "background_picture")  # what is behind the person, as the fold has it
-CHOSEN = (  # what the page hands to Service.animate beside photo, motion and subject, where it has it
-    *("frames", "fps", "steps", "s1", "s2", "guidance_from", "guidance_to", "scheduler", "seed", "profile"),
-    *("finetune_steps", "decoder_steps", "tuning", "more_photos", "offload", "compile"),
-    *("scale", "shift_x", "shift_y", *BEHIND, *SWITCHES),
-)
+QUICK = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # events that take but a moment
 TITLE = '<div class="title"><i>{}</i><h2>{}</h2><span>{}</span></div>'
 MASTHEAD = (
     '<header class="masthead"><h1>DreamPose <em>Studio</em></h1>'
@@ -99,30 +106,49 @@ def view(call: str, events: tuple[str, ...] = (), watched: str = "", **propertie
     return gr.HTML(html_template=template, js_on_load=listen, apply_default_css=False, **properties)
 
 
+def slider(name: str, value: float, **look: object) -> gr.Slider:
+    """A slider over what makes sense for a setting."""
+    reach = RANGES[name]
+    precise = {"precision": 0} if reach.step == 1 else {}
+    ends = {"minimum": reach.least, "maximum": reach.most, "step": reach.step}
+    return gr.Slider(value=value, label=reach.label, buttons=[], **ends, **precise, **look)
+
+
 def advanced(house: House) -> dict[str, gr.blocks.Block]:
     """The inputs of the fold by the names of Service.animate's arguments, with the model's own values, and what stands
     among them. Only what has an effect here is to be seen."""
     here, own, seen = house.profiles(), Fold(house).values(find_profile(house.profile)), {}
-    profile = here[house.profile]
-    whole, half = {"step": 1, "precision": 0, "buttons": []}, {"step": 0.5, "buttons": []}
+    own |= {"frames": here[house.profile].frames, "fps": here[house.profile].fps}
     with gr.Row():
-        seen["frames"] = gr.Slider(LEAST_FRAMES, MOST_FRAMES, profile.frames, label="Frames", **whole)
-        seen["fps"] = gr.Slider(4, 30, profile.fps, label="Frames a second", **whole)
-        seen["steps"] = gr.Slider(1, 50, own["steps"], label="Denoising steps", **whole)
+        for name in ("frames", "fps", "steps"):
+            seen[name] = slider(name, own[name])
         seen["scheduler"] = gr.Dropdown(own["scheduler"]["choices"], value="", label="Sampler", elem_id="sampler")
     with gr.Row():
-        seen["s1"] = gr.Slider(0, 12, own["s1"], label="Photo guidance s1", **half)
-        seen["s2"] = gr.Slider(0, 12, own["s2"], label="Pose guidance s2", **half)
+        seen |= {name: slider(name, own[name]) for name in ("s1", "s2")}
         seen["seed"] = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed", min_width=120)
         names = [(one.title.split(":")[0], name) for name, one in here.items()]
         seen["profile"] = gr.Dropdown(names, value=house.profile, label="Model", visible=len(here) > 1)
     with gr.Row(visible=not own["s1"] == own["s2"] == 1, elem_id="interval") as interval:
-        for name, label in (("guidance_from", "Guidance from"), ("guidance_to", "Guidance to")):
-            seen[name] = gr.Slider(0, 1, own[name], step=0.05, label=label, buttons=[])
+        seen |= {name: slider(name, own[name]) for name in ("guidance_from", "guidance_to")}
+    seen |= tuning_choices(own)
+    with gr.Row(elem_id="without"):
+        for name in SWITCHES:
+            label = SWITCHED.get(name, RULES[name].words)
+            seen[name] = gr.Checkbox(True, label=label, info="Off: a film to compare with")
+    if house.has_gpu:
+        with gr.Row():
+            seen |= {name: gr.Checkbox(False, label=label) for name, label in MACHINE.items()}
+    for one in (seen["s1"], seen["s2"]):
+        one.change(lambda s1, s2: gr.update(visible=not s1 == s2 == 1), [seen["s1"], seen["s2"]], interval, **QUICK)
+    return seen
+
+
+def tuning_choices(own: dict) -> dict[str, gr.blocks.Block]:
+    """The finetune's part of the fold, and the line that a tuned subject has in its place."""
+    seen = {}
     with gr.Column(elem_id="tune") as seen["tune"]:
         with gr.Row():
-            seen["finetune_steps"] = gr.Slider(0, 1000, own["finetune_steps"], label="Finetune steps", **whole)
-            seen["decoder_steps"] = gr.Slider(0, 1000, own["decoder_steps"], label="Decoder steps", **whole)
+            seen |= {name: slider(name, own[name]) for name in ("finetune_steps", "decoder_steps")}
         ways = [(title, name) for name, (title, _) in WAYS.items()]
         seen["tuning"] = gr.Radio(ways, label="Way of finetuning", **own["tuning"])
         seen["more_photos"] = gr.State([])
@@ -133,37 +159,24 @@ def advanced(house: House) -> dict[str, gr.blocks.Block]:
             )
         seen["more_note"] = view("note(value)", elem_id="more-note")
     seen["tuned"] = view("note(value)", elem_id="tuned")
-    with gr.Row(elem_id="without"):
-        for name, label in (("finetuned", "Use what the finetune learnt"), ("refined", "Use the refiner")):
-            seen[name] = gr.Checkbox(True, label=label, info="Off: a film to compare with")
-    if house.has_gpu:
-        with gr.Row():
-            seen["offload"] = gr.Checkbox(False, label="Small card: only what is at work lies on the GPU")
-            seen["compile"] = gr.Checkbox(False, label="Compile: a minute for the first frames, then faster")
-    quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-    for slider in (seen["s1"], seen["s2"]):
-        slider.change(
-            lambda s1, s2: gr.update(visible=not s1 == s2 == 1), [seen["s1"], seen["s2"]], interval, **quick
-        )
-    seen["tuning"].change(lambda name: gr.update(info=way(name)), seen["tuning"], seen["tuning"], **quick)
+    seen["tuning"].change(lambda name: gr.update(info=way(name)), seen["tuning"], seen["tuning"], **QUICK)
     return seen
 
 
-def behind() -> list[gr.Radio | gr.ColorPicker | Photo]:
-    """The fold's choice of what is behind the person, in the order of Service.animate."""
-    words = [("Keep the photo's", KEEP), ("Plain", PLAIN), ("A picture", PICTURE)]
+def behind() -> dict[str, gr.blocks.Block]:
+    """The fold's choice of what is behind the person."""
     with gr.Row(elem_id="behind"):
-        kind = gr.Radio(words, value=KEEP, label="Background")
-        colour = gr.ColorPicker(COLOUR, label="Colour", visible=False)
+        kind = gr.Radio(list(BACKDROPS), value=KEEP, label="Background")
+        colour = view(f"colours(value, {list(COLOURS)})", (), "tint", value=COLOUR, visible=False)
         picture = Photo(
             elem_id="backdrop", sources=["upload"], type="filepath", format="png", buttons=[], visible=False,
             height=150, label="Picture", placeholder="Drop a picture here, or click to choose one",
         )  # fmt: skip
     kind.change(
         lambda kind: (gr.update(visible=kind == PLAIN), gr.update(visible=kind == PICTURE)),
-        kind, [colour, picture], api_visibility="private", queue=False, show_progress="hidden",
+        kind, [colour, picture], **QUICK,
     )  # fmt: skip
-    return [kind, colour, picture]
+    return dict(zip(BEHIND, (kind, colour, picture), strict=True))
 
 
 def build(house: House) -> gr.Blocks:
@@ -229,7 +242,7 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, gr.HTML]:
             part["go_note"] = view("note(value)", elem_id="go-note")
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
                 part |= advanced(house)
-                part |= zip(BEHIND, behind(), strict=True)
+                part |= behind()
     part["library"] = view("library(value)", ("pick", "remove", "open", "erase"), elem_id="library")
     return part, pictures
 
@@ -258,10 +271,7 @@ def lay_out_own(part: dict[str, gr.blocks.Block]) -> None:
                     part["take_poses"] = gr.DownloadButton("Poses", elem_id="take-poses", elem_classes="quiet")
             part["fit"] = view("fit(value)", elem_id="fit")
             with gr.Row(elem_id="hand", visible=False) as part["hand"]:
-                shift = {"minimum": -0.5, "maximum": 0.5, "value": 0.0, "step": 0.01, "min_width": 120}
-                part["scale"] = gr.Slider(0.5, 2.0, 1.0, step=0.01, label="Size", min_width=120)
-                part["shift_x"] = gr.Slider(label="To the side", **shift)
-                part["shift_y"] = gr.Slider(label="Up and down", **shift)
+                part |= {n: slider(n, 1.0 if n == "scale" else 0.0, min_width=120) for n in HAND}
 
 
 def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
@@ -269,7 +279,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
     outputs = [part[name] for name in PARTS]
     visitor, job, held, clip, subject = (part[n] for n in ("visitor", "job", "held", "clip", "subject"))
     motions, video, own, fitting = desk.motions, part["video"], part["own"], part["fitting"]
-    hand = [part[n] for n in ("scale", "shift_x", "shift_y")]
+    hand, more = ([part[n] for n in names] for names in (HAND, ("more_photos", "more_shown")))
     named = [name for name in CHOSEN if name in part]
     chosen = [part["photo"], subject, part["motion"], *(part[name] for name in named)]
 
@@ -285,8 +295,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 
     def on(event: Callable, handler: Callable, *inputs: gr.blocks.Block, **more: str) -> gr.events.Dependency:
-        quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-        return event(handler, list(inputs), outputs, **quick, **more)
+        return event(handler, list(inputs), outputs, **QUICK, **more)
 
     def plain(handler: Callable) -> Callable:
         return lambda *arguments: answer(handler, *arguments)
@@ -329,8 +338,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
     for slider in hand:
         on(slider.input, plain(motions.correct), visitor, fitting, *hand, trigger_mode="always_last")
     on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")
-    on(part["add"].upload, plain(desk.fold.take_more), visitor, part["add"], part["more_photos"])
-    on(part["more_shown"].drop, which(desk.fold.drop_more), visitor, part["more_photos"])
+    on(part["add"].upload, plain(desk.fold.take_more), visitor, part["add"], *more)
+    on(part["more_shown"].drop, which(desk.fold.drop_more), visitor, *more)
     on(part["profile"].change, plain(desk.take_profile), visitor, part["profile"], subject)
     wanted = [part["start"], part["end"], part["frame"], part["fps"], part["smooth"]]
     begun = [
@@ -371,18 +380,18 @@ def add_endpoints(desk: Desk, part: dict) -> None:
         files = [gr.Video(label=t) for t in ("Side by side", "Film")]
         files += [gr.File(label=t) for t in ("GIF", "Frames")]
         own = find_profile(desk.house.profile)
-        usual = {"frames": own.frames, "fps": own.fps}
-        choices = [choice(name, usual.get(name)) for name in NUMBERS]
-        more, model = gr.File(file_count="multiple", label="Further photos"), gr.Textbox(label="The model")
-        interval = [gr.Number(label=f"Guidance {end}") for end in ("from", "to")]
-        ways = [choice("scheduler"), *interval, choice("tuning"), model]
-        ways += [choice(name) for name in ("start_from", "strength", "pull", *SWITCHES)]
-        ways += [gr.Checkbox(False, label=label) for label in ("Offload", "Compile")]
-    backdrop = [part[n] for n in BEHIND]
-    hand, span = ([part[n] for n in names] for names in (("scale", "shift_x", "shift_y"), ("start", "end")))
+        given = {"motion": name, "subject": subject, "visitor": visitor, "profile": gr.Textbox(label="The model")}
+        given |= {name: choice(name, getattr(own, name)) for name in ("frames", "fps")}
+        given |= {name: gr.Number(label=RANGES[name].label) for name in ("guidance_from", "guidance_to")}
+        given |= {name: gr.Checkbox(False, label=name.capitalize()) for name in MACHINE}
+        given["background_colour"] = gr.Textbox(COLOUR, label="Colour of a plain background")
+        given["more_photos"] = gr.File(file_count="multiple", label="Further photos")
+        given |= {name: part[name] for name in ("photo", *HAND, "background", "background_picture")}
+        film = [given.get(each) or choice(each) for each in inspect.signature(service.animate).parameters]
+    video = [part["video"], part["start"], part["end"], given["fps"], *person, estimator, part["smooth"], visitor]
     endpoints = (
-        (service.animate, [part["photo"], name, *choices, subject, visitor, *hand, *backdrop, more, *ways], told),
-        (service.extract, [part["video"], *span, choices[1], *person, estimator, part["smooth"], visitor], told),
+        (service.animate, film, told),
+        (service.extract, video, told),
         (service.status, [job, visitor], told),
         (service.cancel, [job, visitor], told),
         (handout.result, [job, visitor], files),

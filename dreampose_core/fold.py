@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN
 from dreampose_core.checkpoints import FINISHED
 from dreampose_core.library import Library, SubjectEntry, read_json
-from dreampose_core.more_photos import MOST_MORE, check_more
+from dreampose_core.more_photos import MOST_MORE, open_more
 from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
-from dreampose_core.photo import open_photo
 from dreampose_core.profiles import Profile
 from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.service import House
+from dreampose_core.settings import SWITCHES
 from dreampose_core.tuning import DEFAULT_TUNINGS, TUNINGS
 from dreampose_core.views import pixels_data
 from pose_tools.errors import BadInput
@@ -31,6 +32,51 @@ WAYS = {  # of finetuning: the name on the page, and what it needs
     "full": ("Every weight", "All weights of the model: four times its size in memory, and gigabytes for the subject."),
 }
 THUMBNAIL = (96, 120)  # pixels (width, height)
+LEAST_FRAMES, MOST_FRAMES = 4, 120  # but for a film that follows a longer video
+BEHIND = ("background", "background_colour", "background_picture")  # what is behind the person
+HAND = ("scale", "shift_x", "shift_y")  # how poses without a body lie on the photo, corrected by hand
+CHOSEN = (  # what the page hands to Service.animate beside photo, motion and subject, where it has it
+    *("frames", "fps", "steps", "s1", "s2", "guidance_from", "guidance_to", "scheduler", "seed", "profile"),
+    *("finetune_steps", "decoder_steps", "tuning", "more_photos", "offload", "compile"),
+    *(*HAND, *BEHIND, *SWITCHES),
+)
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a slider of the page reaches over: what makes sense for most, while the settings' rules allow more."""
+
+    label: str
+    least: float
+    most: float
+    step: float = 1
+
+
+RANGES = {
+    "frames": Range("Frames", LEAST_FRAMES, MOST_FRAMES),
+    "fps": Range("Frames a second", 4, 30),
+    "steps": Range("Denoising steps", 1, 50),
+    "s1": Range("Photo guidance s1", 0, 12, 0.5),
+    "s2": Range("Pose guidance s2", 0, 12, 0.5),
+    "guidance_from": Range("Guidance from", 0, 1, 0.05),
+    "guidance_to": Range("Guidance to", 0, 1, 0.05),
+    "finetune_steps": Range("Finetune steps", 0, 1000),
+    "decoder_steps": Range("Decoder steps", 0, 1000),
+    "scale": Range("Size", 0.5, 2.0, 0.01),
+    "shift_x": Range("To the side", -0.5, 0.5, 0.01),
+    "shift_y": Range("Up and down", -0.5, 0.5, 0.01),
+}
+SWITCHED = {  # off, each makes a film to compare with
+    "finetuned": "Use what the finetune learnt",
+    "refined": "Use the refiner",
+    "detailed": "Use the photo's own detail",
+}
+MACHINE = {  # where there is a GPU
+    "offload": "Small card: only what is at work lies on the GPU",
+    "compile": "Compile: a minute for the first frames, then faster",
+}
+BACKDROPS = (("Keep the photo's", KEEP), ("Plain", PLAIN), ("A picture", PICTURE))
+COLOURS = ("#ffffff", COLOUR, "#d8d2c8", "#8f8a84", "#2b2927", "#a9b7c4")  # to choose from behind the person
 
 
 @dataclass(frozen=True)
@@ -41,32 +87,33 @@ class Fold:
 
     # further photos of the same person
 
-    def take_more(self, browser: str | None, files: Sequence[str] | None, kept: list[str] | None) -> Parts:
-        """Photos were added: those that can be read stay, the first one that cannot is told."""
-        kept, wrong = list(kept or ()), None
+    def take_more(
+        self, browser: str | None, files: Sequence[str] | None, kept: list[str] | None, shown: list[dict] | None
+    ) -> Parts:
+        """Photos were added to those that are kept and shown: those that can be read stay, the first one that cannot
+        is told."""
+        kept, shown, wrong = list(kept or ()), list(shown or ()), None
         for file in files or ():
             try:
                 if len(kept) == MOST_MORE:
                     raise BadInput(f"Up to {MOST_MORE} further photos can be learnt from.")
-                check_more([Path(file)])
+                picture = open_more(Path(file))
                 kept.append(file)
+                shown.append({"picture": _thumbnail(picture), "title": Path(file).name})
             except BadInput as error:
                 wrong = wrong or error
-        return self._more(kept) | {"more_note": note(wrong) if wrong else None}
+        return {"more_photos": kept, "more_shown": shown, "more_note": note(wrong) if wrong else None}
 
-    def drop_more(self, browser: str | None, index: str, kept: list[str] | None) -> Parts:
+    def drop_more(
+        self, browser: str | None, index: str, kept: list[str] | None, shown: list[dict] | None
+    ) -> Parts:
         """The photo of this index was taken away."""
-        left = list(kept or ())
-        del left[int(index) : int(index) + 1]
-        return self._more(left) | {"more_note": None}
+        left, seen = ([one for i, one in enumerate(each or ()) if i != int(index)] for each in (kept, shown))
+        return {"more_photos": left, "more_shown": seen, "more_note": None}
 
     def no_more(self) -> Parts:
         """Another person is chosen."""
-        return self._more([]) | {"more_note": None}
-
-    def _more(self, kept: list[str]) -> Parts:
-        shown = [{"picture": _thumbnail(Path(file)), "title": Path(file).name} for file in kept]
-        return {"more_photos": kept, "more_shown": shown}
+        return {"more_photos": [], "more_shown": [], "more_note": None}
 
     # the model, and who is tuned already
 
@@ -124,7 +171,7 @@ def tuned_with(entry: SubjectEntry, profile: str) -> str:
     )
 
 
-def _thumbnail(file: Path) -> str:
-    picture = Image.fromarray(open_photo(file))
+def _thumbnail(photo: np.ndarray) -> str:
+    picture = Image.fromarray(photo)
     picture.thumbnail((2 * THUMBNAIL[0], 2 * THUMBNAIL[1]))
     return pixels_data(np.asarray(picture))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from dreampose_core.extraction import MAX_SECONDS
 from dreampose_core.fitting import Fitting
+from dreampose_core.fold import LEAST_FRAMES, MOST_FRAMES
 from dreampose_core.handout import Handout
 from dreampose_core.jobs import client
 from dreampose_core.library import Library
@@ -23,7 +24,6 @@ from pose_tools.extract import check_video, first_frame
 
 NO_VIDEO = "Please choose a video first."
 READ = "Read the poses"
-LEAST_FRAMES, MOST_FRAMES = 4, 120  # of the page's slider, but for a film that follows a longer video
 FITTING = "Putting the motion on your photo"
 
 

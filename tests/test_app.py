@@ -187,6 +187,7 @@ def test_every_choice_reaches_the_film(served, local, example_photo):
     asked = {"scheduler": "unipc", "guidance_from": 0.25, "guidance_to": 0.75, "tuning": "small", "profile": "tiny"}
     asked |= {"start_from": "carried", "strength": 0.5, "pull": 0.25}
     asked |= {"refined": False, "s1": None, "steps": None, "frames": 2}
+    asked |= {"background": "picture", "background_picture": handle_file(example_photo)}
     further = [handle_file(example_photo), handle_file(example_photo)]
     told = ended(local, animate(local, example_photo, more_photos=further, **asked))
     assert told["state"] == "done", told["error"]
@@ -195,6 +196,7 @@ def test_every_choice_reaches_the_film(served, local, example_photo):
     assert kept["guidance_interval"] == [0.25, 0.75] and (kept["s1"], kept["steps"]) == (1.0, 2)
     same = ("scheduler", "tuning", "profile", "start_from", "strength", "pull", "refined", "frames")
     assert {name: kept[name] for name in same} == {name: asked[name] for name in same}
+    assert library.clip(told["clip"]).backdrop.read_bytes() == example_photo.read_bytes(), "to be made anew"
     assert sorted(path.name for path in (library.subject(told["subject"]).folder / "more").iterdir()) == ["1", "2"]
     said = Fold(House(served.root, profile="tiny")).of_subject(library, told["subject"])["tuned"]["text"]
     assert "for small cards" in said and "1 steps and 1 of the decoder, from 3 photos" in said
@@ -298,6 +300,15 @@ def test_who_stays_away_is_forgotten_and_who_comes_back_is_not(desk):
     desk.enter(here, None)
     assert not Library(desk.house.root, gone).folder.exists()
     assert Library(desk.house.root, here).folder.exists()
+
+
+def test_a_further_photo_that_is_added_opens_none_of_those_before(desk, example_photo):
+    had = ["/gone/already.jpg"], [{"picture": "data:,", "title": "already.jpg"}]
+    told = desk.fold.take_more(None, [str(example_photo)], *had)
+    assert told["more_photos"] == [*had[0], str(example_photo)] and told["more_shown"][0] == had[1][0]
+    assert told["more_shown"][1]["picture"].startswith("data:image/jpeg") and told["more_note"] is None
+    left = desk.fold.drop_more(None, "0", told["more_photos"], told["more_shown"])
+    assert left["more_photos"] == [str(example_photo)] and left["more_shown"] == told["more_shown"][1:]
 
 
 def test_a_wrong_link_is_told(desk):

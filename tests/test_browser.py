@@ -8,13 +8,14 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from dreampose_core.library import LOCAL, Library
 from dreampose_core.profiles import find_profile
 from pose_tools.sequence import PoseSequence
-from pose_tools.video import probe
+from pose_tools.video import probe, read_frames
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 BROWSERS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
@@ -197,6 +198,84 @@ def test_a_film_is_made_taken_away_shared_and_made_again(visit, served, example_
     assert not page.locator("#show").is_visible()
 
 
+def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, example_photo):
+    visitor = visit()
+    page = visitor.page
+    visitor.take(example_photo)
+    visitor.choose("sway")
+    visitor.advanced(Frames=8, Denoising_steps=1, Finetune_steps=1, Decoder_steps=1)
+    page.click("#go")
+    visitor.see("#film video", FILM)
+    button = visitor.see("#compare .make")
+    assert "Make the same film before the finetune" in button.inner_text() and "about" in button.inner_text()
+    button.click()
+    visitor.see("#stage .eyebrow")
+    visitor.see("#compare .pair", FILM)
+    assert page.locator(".screen figcaption").all_inner_texts() == ["Before the finetune", "After the finetune"]
+    assert page.locator(".apart tbody th").all_inner_texts() == ["Likeness", "Steadiness"]
+    assert all(0 < int(value) <= 100 for value in page.locator(".apart tbody td").all_inner_texts())
+    assert len(page.locator(".said p").all()) == 2
+    assert not page.locator("#film").is_visible() and page.locator(".card.film").count() == 2
+    page.wait_for_function("(v => !v.paused && v.currentTime > 0)(document.querySelector('#compare video'))")
+
+    # scrubbed by its keys, both show the same moment: the halves of one picture of the video
+    page.click(".play")
+    moment, divider = page.get_by_label("Moment of both films"), page.get_by_label("Divider between the two films")
+    moment.press("End")
+    moment.press("ArrowLeft")
+    sync_api.expect(page.locator(".told")).to_have_text("0.5 of 0.7 s")
+    (name,) = {path.parents[1].name for path in served.root.glob("visitors/*/comparisons/*.mp4")}
+    (both,) = (served.root / "visitors" / name / "comparisons").iterdir()
+    true = list(read_frames(both))[6]
+    read = """[...document.querySelectorAll('.screen canvas')].map((c) =>
+        [c.width, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]])"""
+    for (width, data), half in zip(page.evaluate(read), np.split(true, 2, axis=1), strict=True):
+        seen = np.array(data, float).reshape(-1, width, 4)[..., :3]
+        assert np.abs(seen - half).mean() < 3, "but for the rounding of colours"
+    moment.press(" ")
+    page.wait_for_function("!document.querySelector('#compare video').paused")
+
+    # the wipe, by mouse and keys
+    assert not divider.is_visible()
+    page.click("button[data-mode=wipe]")
+    box = page.locator(".screens").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 80)
+    page.mouse.up()
+    assert divider.get_attribute("aria-valuenow") == "25"
+    keys = {"ArrowRight": "27", "Shift+ArrowLeft": "17", "Home": "0", "ArrowLeft": "0", "End": "100"}
+    for key, now in keys.items():
+        page.keyboard.press(key)
+        assert divider.get_attribute("aria-valuenow") == now, key
+    assert divider.get_attribute("aria-valuetext") == "100 % Before the finetune, 0 % After the finetune"
+
+    page.click(".close")
+    visitor.see("#film video")
+    assert page.evaluate("document.activeElement.hasAttribute('data-open')")
+    page.keyboard.press("Enter")
+    visitor.see("#compare .parting")
+    assert page.evaluate("document.activeElement.className") == "play"
+
+    # on a telephone the wipe comes first, is moved by a finger, and nothing moves by itself where that is not wanted
+    kept = {"storage_state": visitor.context.storage_state(), "has_touch": True, "is_mobile": True}
+    phone = visit(size=PHONE, reduced_motion="reduce", **kept)
+    phone.see("#compare .parting", 20)
+    assert phone.page.evaluate("document.querySelector('#compare video').paused")
+    assert phone.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    box = phone.see(".screens").bounding_box()
+    phone.page.touchscreen.tap(box["x"] + 0.75 * box["width"], box["y"] + 100)
+    assert phone.page.locator(".parting").get_attribute("aria-valuenow") == "75"
+
+    # a film that is deleted is no longer compared
+    card = page.locator(".card.film >> nth=0")
+    card.hover()
+    card.locator(".away").click()
+    card.locator(".away.sure").click()
+    page.wait_for_selector("#compare .pair", state="detached")
+    assert not both.exists()
+
+
 def test_the_fold_shows_what_has_an_effect_and_hands_it_over(visit, served, example_photo, tmp_path):
     visitor = visit()
     page = visitor.page
@@ -233,6 +312,10 @@ def test_the_fold_shows_what_has_an_effect_and_hands_it_over(visit, served, exam
         page.wait_for_function(f"document.querySelectorAll('.more li').length === {left}")
     assert not page.locator("#more-note .error").is_visible()
 
+    page.get_by_label("Plain").click()
+    visitor.see(".colours")
+    page.click(".colour[data-colour='#8f8a84']")
+    page.locator(".colour input").fill("#445566")
     page.click("#go")
     visitor.see("#film video", FILM)
     assert "1 steps and 1 of the decoder, from 2 photos" in visitor.see("#tuned .note").inner_text()
@@ -240,6 +323,7 @@ def test_the_fold_shows_what_has_an_effect_and_hands_it_over(visit, served, exam
     (clip,) = (one for path in served.root.glob("visitors/*") for one in Library(served.root, path.name).clips()
                if one.settings["scheduler"] == "unipc" and one.settings["guidance_interval"] == [0, 0.5])  # fmt: skip
     assert (clip.settings["s1"], clip.settings["steps"], clip.settings["frames"]) == (3.0, 1, 4)
+    assert (clip.settings["background"], clip.settings["background_colour"]) == ("plain", "#445566")
 
     page.locator("#photo .icon-button-wrapper button").first.click()
     visitor.see("#tune")

@@ -35,11 +35,11 @@ Object.assign(window.studio, (() => {
     return `<div class="pair" style="--ratio: ${width / height}">
       <video src="${esc(open.address)}" muted loop playsinline preload="auto" tabindex="-1" aria-hidden="true"></video>
       <div class="screens">${film(open.films[0], "left")}${film(open.films[1], "right")}
-        <div class="divider" role="slider" tabindex="0" aria-orientation="horizontal" aria-valuemin="0" aria-valuemax="100"
+        <div class="parting" role="slider" tabindex="0" aria-orientation="horizontal" aria-valuemin="0" aria-valuemax="100"
           aria-label="Divider between the two films"><i>${ARROWS}</i></div></div>
       <div class="player"><button type="button" class="play" aria-label="Play both">${ICONS.play}</button>
         <input type="range" class="moment" min="0" max="1" step="1" value="0" aria-label="Moment of both films">
-        <span class="time"></span>
+        <span class="told"></span>
         <div class="switch" role="group" aria-label="How to compare"><button type="button" data-mode="beside">Side by side</button>
           <button type="button" data-mode="wipe">Wipe</button></div></div></div>`;
   }
@@ -97,7 +97,7 @@ Object.assign(window.studio, (() => {
       const told = `${(now / rate()).toFixed(1)} of ${(all / rate()).toFixed(1)} s`;
       moment.setAttribute("aria-valuetext", told);
       moment.style.setProperty("--done", `${(100 * now) / Math.max(1, all - 1)}%`);
-      one(".time").textContent = told;
+      one(".told").textContent = told;
     }
 
     function tick() {
@@ -119,7 +119,7 @@ Object.assign(window.studio, (() => {
     function put(percent) {
       at = Math.min(100, Math.max(0, percent));
       element.style.setProperty("--at", at);
-      const divider = one(".divider");
+      const divider = one(".parting");
       if (!divider) return;
       const [left, right] = props.value.open.films.map((film) => film.label);
       divider.setAttribute("aria-valuenow", Math.round(at));
@@ -174,8 +174,8 @@ Object.assign(window.studio, (() => {
       else if (target.closest(".play") || (mode === "beside" && target.closest(".screen"))) {
         if (video.paused) video.play().catch(() => {});
         else video.pause();
-      } else if (target.closest("[data-mode]")) {
-        mode = target.closest("[data-mode]").dataset.mode;
+      } else if (target.closest("button[data-mode]")) {
+        mode = target.closest("button").dataset.mode;
         show();
       } else if (target.closest(".close")) {
         props.value = { ...props.value, open: null };
@@ -206,19 +206,21 @@ Object.assign(window.studio, (() => {
       const screens = event.target.closest(".screens");
       if (mode !== "wipe" || !screens || event.button) return;
       screens.setPointerCapture(event.pointerId);
-      one(".divider").focus({ preventScroll: true });
+      one(".parting").focus({ preventScroll: true });
       event.preventDefault();
-      drag(event);
+      if (event.pointerType !== "touch") drag(event); // a finger may be about to scroll the page
     });
-    element.addEventListener("pointermove", (event) => {
-      if (mode === "wipe" && one(".screens")?.hasPointerCapture(event.pointerId)) drag(event);
-    });
+    for (const name of ["pointermove", "pointerup"]) {
+      element.addEventListener(name, (event) => {
+        if (mode === "wipe" && one(".screens")?.hasPointerCapture(event.pointerId)) drag(event);
+      });
+    }
     element.addEventListener("keydown", (event) => {
       const steps = { ArrowLeft: -2, ArrowDown: -2, ArrowRight: 2, ArrowUp: 2, PageDown: -10, PageUp: 10, Home: -100, End: 100 };
-      if (event.target.matches(".divider") && event.key in steps) {
+      if (event.target.matches(".parting") && event.key in steps) {
         event.preventDefault();
         put(at + steps[event.key] * (event.shiftKey ? 5 : 1));
-      } else if (event.key === " " && event.target.matches(".divider, .moment")) {
+      } else if (event.key === " " && event.target.matches(".parting, .moment")) {
         event.preventDefault();
         one(".play").click();
       }

@@ -72,6 +72,15 @@ window.studio = (() => {
     return list?.length ? `<ul class="more">${list.map(one).join("")}</ul>` : "";
   }
 
+  // the colours to choose from, and one's own
+  function colours(value, list) {
+    const one = (colour) => `<button type="button" class="colour" data-colour="${esc(colour)}" style="--colour: ${esc(colour)}"
+      aria-label="${esc(colour)}" aria-pressed="${colour === value}"></button>`;
+    const own = list.includes(value) ? "" : " chosen";
+    return `<div class="colours" role="group" aria-label="Colour of the background">${list.map(one).join("")}
+      <label class="colour own${own}" style="--colour: ${esc(value)}" title="Another colour"><input type="color" value="${esc(value)}" aria-label="Another colour"></label></div>`;
+  }
+
   // [{picture, title}]
   function examples(list) {
     if (!list.length) return "";
@@ -249,6 +258,15 @@ window.studio = (() => {
     show();
   }
 
+  // The colour is the value of the component, as #rrggbb.
+  function tint(element, props) {
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-colour]");
+      if (button) props.value = button.dataset.colour;
+    });
+    element.addEventListener("change", (event) => { props.value = event.target.value; });
+  }
+
   // A film is heard once: neither its copy nor a preview has a sound of its own.
   document.addEventListener("play", (event) => {
     if (event.target.closest?.("#alone, #preview")) event.target.muted = true;
@@ -266,5 +284,5 @@ window.studio = (() => {
     look(); // it is put up together with its first value
   }
 
-  return { esc, duration, ICONS, arrive, motions, frame, about, fit, photos, examples, note, progress, heading, link, library, act, choose, point };
+  return { esc, duration, ICONS, arrive, motions, frame, about, fit, photos, colours, tint, examples, note, progress, heading, link, library, act, choose, point };
 })();
