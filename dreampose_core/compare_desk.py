@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dreampose_core.comparison import (
     MOST_FRAMES,
+    Wish,
     called,
     common_rate,
     film_of_both,
@@ -58,7 +59,7 @@ class CompareDesk:
         """Begin the film that differs from the one on show by a switch; returns the job's id."""
         library = self.house.library(browser)
         clip = library.clip(shown)
-        wish = next((one for one in wishes(library, self.house.profiles(), clip) if one.switch == switch), None)
+        wish = next((one for one in self._wishes(library, clip) if one.switch == switch), None)
         if wish is None:
             raise BadInput("There is such a film already, or it cannot be made.")
         backdrop = str(clip.backdrop) if clip.backdrop else None
@@ -70,9 +71,12 @@ class CompareDesk:
             self.window.hide(path)
             path.unlink()
 
+    def _wishes(self, library: Library, clip: ClipEntry) -> list[Wish]:
+        return wishes(library, self.house.profiles(), clip, self.house.device)
+
     def _view(self, library: Library, clip: ClipEntry, films: list[ClipEntry], opened: ClipEntry | None) -> dict:
         try:
-            wanted, why_not = wishes(library, self.house.profiles(), clip), ""
+            wanted, why_not = self._wishes(library, clip), ""
         except BadInput as error:
             wanted, why_not = [], str(error)
         own = settings_of(clip)

@@ -18,6 +18,8 @@ from dreampose_core.background import PICTURE
 from dreampose_core.library import ClipEntry, Library, read_json
 from dreampose_core.profiles import Profile
 from dreampose_core.settings import SWITCHES, AnimateSettings
+from dreampose_core.stopwatch import expected_seconds, speeds_file
+from dreampose_core.tuning import DEFAULT_TUNINGS
 from dreampose_core.wording import apart, labels, same_motion
 from pose_tools.body.motion import find_motion
 from pose_tools.errors import BadInput
@@ -85,9 +87,9 @@ def called(left: ClipEntry, right: ClipEntry) -> tuple[str, str]:
     return labels(settings_of(left), settings_of(right)) or ("the earlier film", "the later film")
 
 
-def wishes(library: Library, profiles: Mapping[str, Profile], clip: ClipEntry) -> list[Wish]:
+def wishes(library: Library, profiles: Mapping[str, Profile], clip: ClipEntry, device: str = "cpu") -> list[Wish]:
     """The films that are worth making to compare a film with, and are not there yet: a whole one without each of what
-    can be left out, one that lacks something with it. profiles: the models that are here.
+    can be left out, one that lacks something with it. profiles: the models that are here; device: of the work.
 
     Raises BadInput, with a sentence that says why, where the film cannot be made anew.
     """
@@ -103,8 +105,9 @@ def wishes(library: Library, profiles: Mapping[str, Profile], clip: ClipEntry) -
         wish = replace(given, **{name: name in lacking})
         if any(not apart(wish, other) for other in there):
             continue
-        # what is measured of a film says nothing about a finetune that it did without
-        seconds = None if wish.finetuned and not tuned else _seconds(clip)
+        seconds = _seconds(clip)
+        if seconds and wish.finetuned and not tuned:  # the film on show did without a finetune
+            seconds += _tuning_seconds(library, device, wish, profiles[own.profile])
         wanted.append(Wish(name, wish, seconds))
     return wanted
 
@@ -174,6 +177,15 @@ def _seconds(clip: ClipEntry) -> float | None:
     spent = (read_json(clip.report) or {}).get("seconds", {})
     known = [spent[stage] for stage in ("render", "write") if stage in spent]
     return sum(known) if known else None
+
+
+def _tuning_seconds(library: Library, device: str, settings: AnimateSettings, profile: Profile) -> float:
+    """What the finetune of a new subject may take."""
+    steps = {"finetune": settings.finetune_steps, "decoder": settings.decoder_steps}
+    usual = {"finetune": profile.finetune_steps, "decoder": profile.decoder_steps}
+    units = {stage: usual[stage] if given is None else given for stage, given in steps.items()}
+    ways = dict.fromkeys(units, settings.tuning or DEFAULT_TUNINGS.get(profile.name, ""))
+    return sum(expected_seconds(speeds_file(library.root, device), profile.name, units, ways).values())
 
 
 def _frames(film: Path, rate: float, size: tuple[int, int]) -> Iterator[np.ndarray]:

@@ -64,6 +64,11 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in kilobytes
 
 
+def speeds_file(root: Path, device: str) -> Path:
+    """Where the speeds of a torch device are kept under the root of the libraries."""
+    return root / f"speeds-{device.replace(':', '-')}.json"
+
+
 def expected_seconds(
     path: Path, profile: str, units: Mapping[str, int], ways: Mapping[str, str] | None = None
 ) -> dict[str, float]:

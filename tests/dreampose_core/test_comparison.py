@@ -19,6 +19,7 @@ from dreampose_core.library import Library, new_id, new_visitor, write_json
 from dreampose_core.profiles import PROFILES, find_profile
 from dreampose_core.service import House
 from dreampose_core.settings import SWITCHES, AnimateSettings
+from dreampose_core.stopwatch import speeds_file
 from dreampose_core.window import Window
 from dreampose_core.wording import apart, compared, film_title, labels, switched
 from pose_tools.errors import BadInput
@@ -118,11 +119,12 @@ def test_what_can_be_made_is_what_is_not_there_and_would_differ(library):
     assert "refined" not in [wish.switch for wish in wishes(library, unrefined, add_film(library, WALK))]
 
 
-def test_a_finetune_that_is_still_to_come_is_not_timed_by_a_film_without_one(library):
+def test_a_finetune_that_is_still_to_come_is_timed_by_earlier_ones(library):
     add_subject(library)
-    film = add_film(library, replace(WALK, finetuned=False, finetune_steps=7))
+    film = add_film(library, replace(WALK, finetuned=False, finetune_steps=7, decoder_steps=2))
+    write_json(speeds_file(library.root, "cpu"), {"mini": {"finetune": 3.0, "decoder": 4.0}})
     (wish,) = wishes(library, {"mini": find_profile("mini")}, film)
-    assert wish.seconds is None and wish.settings.finetune_steps == 7
+    assert wish.seconds == 22.5 + 7 * 3 + 2 * 4 and wish.settings.finetune_steps == 7
 
 
 @pytest.mark.parametrize(
