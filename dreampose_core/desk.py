@@ -200,11 +200,12 @@ class Desk:
             self.window.hide(path)
         self.compare.forget(library, clip)
         library.delete_clip(clip)
+        left = {entry.id: entry for entry in library.clips()}
         if shown == clip:
-            left = {"show": HIDDEN, "clip": None, "compare": None}
+            changed = {"show": HIDDEN, "clip": None, "compare": None}
         else:
-            left = {"compare": self.compare.offer(library, library.clip(shown))} if shown else {}
-        return {"library": shelf(library, chosen)} | left
+            changed = {"compare": self.compare.offer(library, left[shown])} if shown in left else {}
+        return {"library": shelf(library, chosen)} | changed
 
     def toggle_share(self, browser: str | None, clip: str) -> Parts:
         library = self.house.library(browser)

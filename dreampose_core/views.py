@@ -15,7 +15,7 @@ from dreampose_core.fitting import Fitting, Hand
 from dreampose_core.jobs import client
 from dreampose_core.library import ClipEntry, Library, MotionEntry, SubjectEntry, read_json
 from dreampose_core.progress import READING, STAGES, TITLES
-from dreampose_core.wording import film_title, motion_title
+from dreampose_core.wording import film_title
 from pose_tools.video import VideoInfo
 
 MOST_POINTS = 200  # of a loss curve
@@ -92,7 +92,7 @@ def progress_view(library: Library, now: client.Status) -> dict:
         "job": now.id,
         "state": now.state,
         "kind": now.kind,
-        "title": motion_title(now.settings["settings"]["motion"]) if film else now.settings["title"],
+        "title": film_title(now.settings["settings"]) if film else now.settings["title"],
         "ahead": now.ahead,
         "stages": rows,
         "fraction": spent / max(spent + now.seconds_left, 1e-6) if now.seconds_left is not None else 0.0,

@@ -68,7 +68,8 @@ Object.assign(window.studio, (() => {
     }
     return `<section class="compare open" aria-label="Two films compared">${pair(open)}
       <div class="apart">${choice(value)}${figures(open)}${makes(value)}
-        <button type="button" class="quiet close">Back to the film</button></div></section>`;
+        <div class="ways"><button type="button" class="quiet close">Back to the film</button>
+          <a class="quiet both" href="${esc(open.address)}" download="comparison.mp4">Both as a video</a></div></div></section>`;
   }
 
   // Where the divider stands and how the films are shown stay as they were when others are compared.
