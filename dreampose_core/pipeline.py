@@ -37,6 +37,7 @@ from dreampose_core.modeling import (
     LATENT_CHANNELS,
     LATENT_STRIDE,
     ImageAdapter,
+    norm_by_rows,
     picture_tensor,
     tensor_picture,
     unet_channels,
@@ -91,6 +92,8 @@ class DreamPosePipeline(ConditionPipeline):
                 f"The UNet reads {unet.config.in_channels} channels, DreamPose's 14, or 19 with carried."
             )
         check_start(start, strength)
+        for part in (vae, unet):
+            norm_by_rows(part)
         self.register_modules(
             vae=vae,
             unet=unet,

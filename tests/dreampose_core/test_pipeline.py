@@ -6,6 +6,7 @@ import torch
 
 from dreampose_core.encoding import clip_pixels, fast_math
 from dreampose_core.guidance import FULL, NONE, PHOTO, Guidance, combine, guidance_weights
+from dreampose_core.modeling import norm_by_rows
 from dreampose_core.pipeline import DreamPosePipeline, drop_conditions
 from dreampose_core.progress import Cancelled
 from dreampose_core.schedulers import SCHEDULERS
@@ -29,6 +30,30 @@ def test_a_clip_has_a_frame_for_every_pose(clip):
     assert clip.shape == (5, HEIGHT, WIDTH, 3) and clip.dtype == np.uint8
     assert clip.std() > 1
     assert (clip[0] != clip[1]).any()
+
+
+@pytest.fixture
+def two_threads():
+    """Which share the sums of a batch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_row_is_normalised_alike_in_every_batch(two_threads, precision):
+    norm = torch.nn.GroupNorm(4, 8).requires_grad_(False)
+    torch.nn.init.normal_(norm.weight)
+    planes = torch.randn(5, 8, 40, 32).to(precision).to(memory_format=torch.channels_last)
+    expected = norm(planes.float())
+    norm_by_rows(torch.nn.Sequential(norm))
+    with torch.no_grad():
+        whole = norm(planes)
+        assert whole.dtype == precision and whole.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(whole.float(), expected, rtol=1e-2, atol=1e-2)
+        for size in (1, 2, 3):
+            assert torch.equal(torch.cat([norm(part) for part in planes.split(size)]), whole)
 
 
 @pytest.mark.parametrize("shared_noise", [True, False])
