@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dreampose_core.carry.drape import drape
 from dreampose_core.carry.sheet import Sheet
+from dreampose_core.carry.skirt import hanging
 from dreampose_core.carry.views import ARM_L, ARM_R, TRUNK
-from pose_tools.body.figure import Pose, bone_transforms, load_figure
-from pose_tools.body.raster import Hits, draw_iuv, raster
+from pose_tools.body.figure import Pose, bone_transforms, load_figure, skin
+from pose_tools.body.raster import Hits, paint_charts, raster
 
 _SAMPLES = 2  # along each axis between neighbouring vertices of the sheet
 _PACK = 512  # hits are sampled as rows of this many
@@ -46,12 +48,18 @@ def carry(sheet: Sheet, pose: Pose) -> Carried:
     height, width = sheet.background.shape[:2]
     transforms = bone_transforms(figure, body.shape, pose)
     blend = (sheet.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
+    free = hanging(figure, body.shape, transforms).astype(np.float32)
+    blend += sheet.hang[:, None, None] * free
+    skinned = skin(figure.rest_vertices(body.shape), figure.weights, transforms)
     fine = max(1, round(_SAMPLES / sheet.cell))  # samples a pixel along each axis
     camera = body.camera.scaled(fine)
+    hips = transforms[0] @ np.append(figure.rest_joints(body.shape)[0], 1)
     count = len(sheet.place)
     points = np.empty((2 * count, 3), np.float32)
     for end, rest in ((points[:count], sheet.rest_front), (points[count:], sheet.rest_back)):
-        end[:] = camera.with_depth(np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3])
+        space = np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3]
+        drape(space, sheet.hang, skinned, hips)
+        end[:] = camera.with_depth(space)
     flat = np.abs(np.einsum("nj,nj->n", blend[:, 1, :3], sheet.axis))
     size = height * fine, width * fine
     layers = [_draw_layer(sheet, points, flat, layer, size, fine) for layer in range(len(sheet.front))]
@@ -63,7 +71,15 @@ def carry(sheet: Sheet, pose: Pose) -> Carried:
     picture = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
     visibility = np.clip(cv2.GaussianBlur(visibility, (0, 0), 0.6 * sheet.cell), 0, 1)
     visibility = np.minimum(visibility, alpha)
-    return Carried(picture, alpha, visibility, draw_iuv(figure, body.shape, pose, body.camera))
+    shown = raster(body.camera.with_depth(skinned), figure.faces, width, height)
+    return Carried(picture, alpha, visibility, paint_charts(shown, figure.part, figure.uv, width, height))
+
+
+def smaller(carried: Carried, times: int) -> Carried:
+    """The same pose at so many times less of its height and width, which it divides."""
+    planes = (_average(plane, times) for plane in (carried.picture, carried.alpha, carried.visibility))
+    # charts have no mean: those in the middle of the pixels that become one
+    return Carried(*planes, np.ascontiguousarray(carried.iuv[times // 2 :: times, times // 2 :: times]))
 
 
 def _draw_layer(

@@ -13,18 +13,22 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from dreampose_core.carry.fill import disc, distance, grow, shrink, smooth_fill
+from dreampose_core.carry.skirt import Skirt, cushion, middle_depth, open_hem, soft_weights
+from dreampose_core.carry.skirt import ramp as skirt_ramp
 from dreampose_core.carry.views import Tube
 from pose_tools.body.figure import BONES
 
 
 @dataclass(frozen=True)
 class Relief:
-    """Over the whole grid (h,w): front and back depth f32, weights (h,w,B) f32 with rows that sum to 1, and side
-    (h,w,2) f32, the shift in pixels (x, y) to where the texture of a surface that turns away is to be taken."""
+    """Over the whole grid (h,w): front and back depth f32, weights (h,w,B) f32 and hang (h,w) f32, the weight of
+    hanging freely, which together sum to 1, and side (h,w,2) f32, the shift in pixels (x, y) to where the texture of a
+    surface that turns away is to be taken."""
 
     front: np.ndarray
     back: np.ndarray
     weights: np.ndarray
+    hang: np.ndarray
     side: np.ndarray
 
 
@@ -34,13 +38,12 @@ def round_layer(
     tube: Tube,
     scale: float,
     thickness: float,
-    skirt: tuple[int, int] | None = None,
+    skirt: Skirt | None = None,
 ) -> Relief:
     """The layer that covers `where` (h,w) bool, rounded about a group of the body.
 
     cut (h,w) bool: where it would go on, so that it does not close there. scale: pixels a metre. thickness:
-    depth of a cross-section beyond the body, as a part of its width. skirt: rows of crotch and hem between
-    which both legs carry the layer together and below which it stays open.
+    depth of a cross-section beyond the body, as a part of its width. skirt: of a layer that ends as one.
     """
     known = tube.covers & grow(where, 1)
     inner = shrink(known, 1)
@@ -52,10 +55,12 @@ def round_layer(
     middle = _soften(middle, grow(cut, 3), 2.5)
     weights = _soften(weights, grow(cut, 3), 2.5)
     weights /= weights.sum(-1, keepdims=True) + 1e-9
+    hang = np.zeros(where.shape, np.float32)
     if skirt is not None:
-        weights = _soft_skirt(weights, where, *skirt)
-        middle = _soften_below(middle, skirt[0], 6)
-        outline = _open_hem(outline, *skirt)
+        weights, hang = soft_weights(weights, where, skirt)
+        ramp = skirt_ramp(skirt)
+        middle = middle_depth(skirt, middle * (1 - ramp) + cv2.GaussianBlur(middle, (0, 0), 6.0) * ramp)
+        outline = open_hem(outline, skirt)
     # front and back meet at the outermost pixels, so distances count from there
     inside = _inside(outline)
     inflated = np.sqrt(_inflate(outline, thickness)) / scale
@@ -65,6 +70,8 @@ def round_layer(
     # over the body itself cloth adds little; a shoulder must not swell to the chest's thickness
     limit = cv2.dilate(body.astype(np.float32), disc(3)) + 2.0 / scale
     inflated = np.where(sure & _above(where, skirt), np.minimum(inflated, limit), inflated)
+    if skirt is not None:
+        inflated = inflated * (1 - ramp) + cushion(skirt, where.shape[1]) / scale * ramp
     # the square is blurred: it falls evenly towards the outline, so the outline's pixels leave no teeth in it
     square = cv2.GaussianBlur((np.maximum(inflated, body) ** 2).astype(np.float32), (0, 0), 1.2)
     half = np.sqrt(square * np.clip(inside / 2.5, 0, 1))
@@ -73,7 +80,7 @@ def round_layer(
     head = weights[..., [BONES.index("head"), BONES.index("neck01")]].sum(-1, keepdims=True)
     side = _side_shift(outline, inside, half * scale) * (1 - 0.9 * head)
     front, back = middle - half, middle + half
-    return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), side)
+    return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), hang, side)
 
 
 def _inside(outline: np.ndarray) -> np.ndarray:
@@ -84,9 +91,9 @@ def _inside(outline: np.ndarray) -> np.ndarray:
     return np.where(outline, np.maximum(away - 0.5, 0), 0).astype(np.float32)
 
 
-def _above(where: np.ndarray, skirt: tuple[int, int] | None) -> np.ndarray:
+def _above(where: np.ndarray, skirt: Skirt | None) -> np.ndarray:
     """(h,1) bool: the rows above the skirt."""
-    return (np.arange(len(where)) < (len(where) if skirt is None else skirt[0]))[:, None]
+    return (np.arange(len(where)) < (len(where) if skirt is None else skirt.crotch))[:, None]
 
 
 def _inflate(where: np.ndarray, thickness: float) -> np.ndarray:
@@ -108,55 +115,12 @@ def _inflate(where: np.ndarray, thickness: float) -> np.ndarray:
     return out.clip(0)
 
 
-def _open_hem(where: np.ndarray, crotch: int, hem: int) -> np.ndarray:
-    """The mask with its lower border pulled down, so that the hem stays as thick as the cloth above it."""
-    out = where.copy()
-    reach = max(6, (hem - crotch) // 2)
-    lowest = len(where) - 1 - where[::-1].argmax(0)
-    for x in np.flatnonzero(where[max(crotch, 1) :].any(0)):
-        if lowest[x] > hem - 0.12 * (hem - crotch) - 2:
-            out[lowest[x] : lowest[x] + reach, x] = True
-    return out
-
-
-def _soft_skirt(weights: np.ndarray, where: np.ndarray, crotch: int, hem: int) -> np.ndarray:
-    """Weights of a skirt: the two legs shade into each other across it, and it follows the thighs more than the
-    shins and less than they move."""
-    names = {name: i for i, name in enumerate(BONES)}
-    cloth = weights.copy()
-    for side in "LR":
-        upper, lower, foot = (names[f"{bone}.{side}"] for bone in ("upperleg01", "lowerleg01", "foot"))
-        slack = 0.45 * cloth[..., lower] + cloth[..., foot]
-        cloth[..., upper] += slack
-        cloth[..., lower] -= 0.45 * cloth[..., lower]
-        cloth[..., foot] = 0
-    width = where[crotch:hem].sum(1).mean() if hem > crotch else 1.0
-    inside = where.astype(np.float32)
-    sigma = max(2.0, 0.22 * width)
-    share = cv2.GaussianBlur(inside, (0, 0), sigma) + 1e-6
-    for bone in range(cloth.shape[-1]):
-        if cloth[..., bone].any():
-            cloth[..., bone] = cv2.GaussianBlur(cloth[..., bone] * inside, (0, 0), sigma) / share
-    rows = np.arange(len(where), dtype=np.float32)
-    above = 0.12 * max(width, 20)
-    ramp = np.clip((rows - (crotch - 2 * above)) / (2.5 * above), 0, 1)
-    ramp = (ramp * ramp * (3 - 2 * ramp))[:, None, None]
-    mixed = weights * (1 - ramp) + cloth * ramp
-    return mixed / (mixed.sum(-1, keepdims=True) + 1e-9)
-
-
 def _soften(values: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:
     """values (h,w[,C]) blurred about the mask: groups of the body that meet there differ in depth and weights."""
     if not where.any():
         return values
     share = cv2.GaussianBlur(where.astype(np.float32), (0, 0), 1.5).reshape(where.shape + (1,) * (values.ndim - 2))
     return values * (1 - share) + cv2.GaussianBlur(values.astype(np.float32), (0, 0), sigma) * share
-
-
-def _soften_below(values: np.ndarray, row: int, sigma: float) -> np.ndarray:
-    soft = cv2.GaussianBlur(values, (0, 0), sigma)
-    ramp = np.clip((np.arange(len(values), dtype=np.float32) - row + 8) / 16, 0, 1)[:, None]
-    return values * (1 - ramp) + soft * ramp
 
 
 def _side_shift(outline: np.ndarray, inside: np.ndarray, half: np.ndarray) -> np.ndarray:

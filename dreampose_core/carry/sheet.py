@@ -18,6 +18,7 @@ from dreampose_core.carry.fill import grow, mirror_fill
 from dreampose_core.carry.layers import Layers, split
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
 from dreampose_core.carry.relief import Relief, round_layer
+from dreampose_core.carry.skirt import hanging, measure_skirt
 from dreampose_core.carry.views import (
     ARM_L,
     ARM_R,
@@ -38,7 +39,7 @@ from pose_tools.body.fit import FittedBody
 
 FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
 BACK_SEEN = 0.15  # visibility of the mirrored back
-_VERTEX = ("front", "back", "weights", "place", "side", "axis", "open", "rim")
+_VERTEX = ("front", "back", "weights", "hang", "place", "side", "axis", "open", "rim")
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 
@@ -59,6 +60,7 @@ class Sheet:
     rest_front: np.ndarray  # (N,3) f32 metres, the body at rest
     rest_back: np.ndarray  # (N,3) f32
     weights: np.ndarray  # (N,B) f32
+    hang: np.ndarray  # (N,) f32 the weight of what hangs freely from the hips
     place: np.ndarray  # (N,2) f32 where the vertex lies in the photo, pixels
     side: np.ndarray  # (N,2) f32 where to take its texture when it is seen from the side
     axis: np.ndarray  # (N,3) f32, at rest, the direction that led away from the camera in the photo
@@ -77,7 +79,8 @@ class Sheet:
     def load(cls, path: str | Path) -> Sheet:
         """The inverse of save."""
         with np.load(path, allow_pickle=False) as data:
-            arrays = {f.name: data[f.name] for f in fields(cls)}
+            arrays = {f.name: data[f.name] for f in fields(cls) if f.name in data.files}
+        arrays.setdefault("hang", np.zeros(len(arrays["weights"]), np.float32))  # sheets that were laid before it was
         body = FittedBody.from_dict(json.loads(str(arrays.pop("body"))))
         return cls(body=body, cell=float(arrays.pop("cell")), **arrays)
 
@@ -105,7 +108,8 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     reliefs = [_relief(group, solid[group], layers, view, camera.scale) for group in range(GROUPS)]
     front, back, seen = _textures(cutout.colours, cutout.alpha, layers, view, reliefs[TRUNK].weights, unit)
     covered = [cv2.resize(one[..., 3], grid, interpolation=cv2.INTER_AREA) / np.float32(255) for one in front]
-    mesh = _mesh(layers, solid, covered, reliefs, transforms, camera, cell)
+    free = hanging(figure, body.shape, transforms)
+    mesh = _mesh(layers, solid, covered, reliefs, transforms, free, camera, cell)
     return Sheet(body, cutout.background, front, back, seen, **mesh, cell=cell)
 
 
@@ -117,8 +121,10 @@ def _relief(group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale
         parts = [tubes[TRUNK], *(within(both, shoulder & both.closed) for both in view.shoulders.values())]
         if layers.hem > layers.crotch:
             rows = (np.arange(len(layers.label)) < layers.hem)[:, None]
-            parts += [within(tubes[LEG_L], rows), within(tubes[LEG_R], rows)]
-            skirt = layers.crotch, layers.hem
+            legs = [within(tubes[leg], rows) for leg in (LEG_L, LEG_R)]
+            parts += legs
+            leg_width = np.max([np.where(leg.covers, leg.back - leg.front, 0).max(1) for leg in legs], 0) * scale
+            skirt = measure_skirt(solid, union((tubes[TRUNK], *legs)), leg_width, layers.crotch, layers.hem, scale)
     else:
         parts = [tubes[group]]
         if group in view.shoulders:
@@ -193,6 +199,7 @@ def _mesh(
     covered: list[np.ndarray],
     reliefs: list[Relief],
     transforms: np.ndarray,
+    free: np.ndarray,
     camera: Camera,
     cell: float,
 ) -> dict[str, np.ndarray]:
@@ -210,8 +217,8 @@ def _mesh(
             faces.append(part)
             counts.append(len(part))
         at = np.stack([x, y], -1) + 0.5 + _to_outline(solid[group], covered[group])[where]
-        weights = relief.weights[where]
-        blend = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
+        weights, hang = relief.weights[where], relief.hang[where]
+        blend = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4) + hang[:, None, None] * free
         turn = np.linalg.inv(blend[:, :, :3])
         for name, depth in (("front", relief.front), ("back", relief.back)):
             space = [
@@ -222,6 +229,7 @@ def _mesh(
             vertices[name].append(np.einsum("nij,nj->ni", turn, np.stack(space, -1) - blend[:, :, 3]))
         vertices["axis"].append(turn[:, :, 1])
         vertices["weights"].append(weights)
+        vertices["hang"].append(hang)
         vertices["place"].append(at * cell)
         vertices["side"].append((at + relief.side[where]) * cell)
         vertices["open"].append(grow(layers.cut[group], 8)[where])

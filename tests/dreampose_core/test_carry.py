@@ -143,6 +143,44 @@ def test_a_skirt_stays_whole_in_a_step(person):
     assert _like(legs, SKIN).any() and not _like(legs[:, WIDTH // 2 - 1 : WIDTH // 2 + 1], DRESS).any()
 
 
+def _skirt_rows(drawn) -> np.ndarray:
+    """(rows,) pixels of the dress in each row of the lower skirt."""
+    return _like(drawn.picture[135:156], DRESS).sum(1)
+
+
+def test_a_wide_skirt_stays_wide_from_the_side(person):
+    _, _, body, sheet = person
+    front, side = (_skirt_rows(carry(sheet, _turned(body.pose, degrees))) for degrees in (0, 90))
+    assert (side > 0.65 * front).all() and (side < 1.1 * front).all()
+
+
+def test_a_wide_skirt_hangs_from_the_hips_and_lies_outside_of_the_legs(person):
+    _, _, body, sheet = person
+    assert sheet.hang.max() > 0.9
+
+    def middle(pose: Pose) -> float:
+        return float(np.nonzero(_like(carry(sheet, pose).picture[145:156], DRESS))[1].mean())
+
+    side = _turned(body.pose, 90)
+    leaning = side
+    for bone in ("upperleg01.L", "upperleg01.R"):
+        leaning = _moved(leaning, bone, 0, 14)
+    feet = [np.nonzero(carry(sheet, pose).iuv[190:215, :, 0])[1].mean() for pose in (side, leaning)]
+    assert abs(feet[1] - feet[0]) > 14 and abs(middle(leaning) - middle(side)) < 3
+    kicking = carry(sheet, _moved(side, "upperleg01.L", 0, -35))
+    thigh = (kicking.iuv[..., 0] > 0) & (np.abs(np.arange(HEIGHT) - 140)[:, None] < 8)
+    assert _like(kicking.picture, DRESS)[thigh].mean() > 0.9
+
+
+def test_a_sheet_that_was_laid_without_hanging_is_still_read(person, tmp_path):
+    *_, sheet = person
+    sheet.save(tmp_path / "sheet.npz")
+    with np.load(tmp_path / "sheet.npz") as data:
+        np.savez(tmp_path / "old.npz", **{name: data[name] for name in data.files if name != "hang"})
+    old = Sheet.load(tmp_path / "old.npz")
+    assert old.hang.shape == sheet.hang.shape and not old.hang.any()
+
+
 def test_same_input_same_picture_also_from_disk(person, tmp_path):
     photo, mask, body, sheet = person
     sheet.save(tmp_path / "sheet.npz")

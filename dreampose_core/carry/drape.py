@@ -1,0 +1,69 @@
+"""Cloth that hangs freely from the hips stays outside of the legs in it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from dreampose_core.carry.views import LEG_L, LEG_R, TRUNK, part_groups
+from pose_tools.body.figure import load_figure
+
+_LEVELS, _DIRECTIONS = 40, 32
+_THICK = 1.03  # cloth lies that far out
+_FALL = 0.15  # cloth that a knee pushes out comes back by that much of its drop
+
+
+@lru_cache(maxsize=1)
+def _inner_vertices() -> np.ndarray:
+    """Vertices of the figure's legs and trunk."""
+    figure = load_figure()
+    inner = np.isin(part_groups()[figure.part], (TRUNK, LEG_L, LEG_R))
+    return np.unique(figure.faces[inner])
+
+
+def drape(points: np.ndarray, free: np.ndarray, body: np.ndarray, hips: np.ndarray) -> None:
+    """Moves cloth (N,3), in place and level by level, out to the convex outline of the body inside.
+
+    free (N,) 0…1: as far as it hangs freely; body (V,3): the figure's vertices; hips (3,): their middle. All in metres.
+    """
+    loose = np.flatnonzero(free > 0.02)
+    if not len(loose):
+        return
+    cloth, inner = points[loose], body[_inner_vertices()]
+    top, bottom = hips[2], min(cloth[:, 2].min(), hips[2] - 0.1)
+    step = (top - bottom) / (_LEVELS - 1)
+    radius = _outline(inner, hips, top, step)
+    away = cloth[:, :2] - hips[:2]
+    length = np.linalg.norm(away, axis=1)
+    level = np.clip((top - cloth[:, 2]) / step, 0, _LEVELS - 1.001)
+    turn = np.arctan2(away[:, 1], away[:, 0]) / (2 * np.pi) * _DIRECTIONS % _DIRECTIONS
+    row, column = level.astype(int), turn.astype(int) % _DIRECTIONS
+    down, round_ = level - row, turn - np.floor(turn)
+    after = (column + 1) % _DIRECTIONS
+    inside = (radius[row, column] * (1 - round_) + radius[row, after] * round_) * (1 - down)
+    inside += (radius[row + 1, column] * (1 - round_) + radius[row + 1, after] * round_) * down
+    push = np.clip(inside - length, 0, None) * np.clip(2 * free[loose], 0, 1)
+    points[loose, :2] += away * (push / np.maximum(length, 1e-6))[:, None]
+
+
+def _outline(inner: np.ndarray, hips: np.ndarray, top: float, step: float) -> np.ndarray:
+    """(LEVELS, DIRECTIONS) metres from the vertical through the hips to what is inside, and to cloth that falls from
+    what is inside above."""
+    row = np.round((top - inner[:, 2]) / step).astype(int)
+    within = (row >= 0) & (row < _LEVELS)
+    row, away = row[within], inner[within, :2] - hips[:2]
+    angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
+    unit = np.stack([np.cos(angle), np.sin(angle)])
+    support = np.full((_LEVELS, _DIRECTIONS), 1e-3)
+    order = np.argsort(row, kind="stable")
+    starts = np.flatnonzero(np.diff(row[order], prepend=-1))
+    if len(starts):
+        support[row[order][starts]] = np.maximum.reduceat((away @ unit)[order], starts, 0)
+    # a convex outline reaches as far as the nearest of its tangents allows
+    cosine = np.cos(angle[:, None] - angle)
+    reach = np.where(cosine > 0.05, np.maximum(support, 1e-3)[:, None] / np.maximum(cosine, 0.05), np.inf).min(-1)
+    reach *= _THICK
+    for lower in range(1, _LEVELS):
+        reach[lower] = np.maximum(reach[lower], reach[lower - 1] - _FALL * step)
+    return reach
