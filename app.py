@@ -3,7 +3,9 @@
     python app.py [--share] [--host HOST] [--port PORT] [--profile NAME] [--library DIR]
 
 The page holds no work and no results: it puts jobs in line and reads from disk what became of them, so that a
-reload, a closed tab or a restart loses nothing. What it looks like is in assets/page.
+reload, a closed tab or a restart loses nothing. lay_out and what it calls place the parts, wire connects them to the
+handlers of dreampose_core/desk.py and its sisters, add_endpoints opens the same to programs. What it looks like is in
+assets/page; what the fold of further choices holds, and in which words, in dreampose_core/fold.py.
 """
 
 from __future__ import annotations
@@ -95,9 +97,9 @@ def address(path: Path) -> str:
 
 
 def view(call: str, events: tuple[str, ...] = (), watched: str = "", **properties: object) -> gr.HTML:
-    """An HTML component that shows what a function of page.js makes of its value or its properties.
+    """An HTML component that shows what a function of assets/page/*.js makes of its value or its properties.
 
-    events: what its buttons trigger; watched: a function of page.js that minds its value.
+    events: what its buttons trigger; watched: a function there that minds its value.
     """
     listen = f"studio.act(element, trigger, {list(events)})" if events else None
     if watched:

@@ -104,11 +104,7 @@ class CompareDesk:
         names, shapes = called(*both), [probe(film.video) for film in both]
         figures = [readouts(film) for film in both]
         rows = [
-            {
-                "title": name.capitalize(),
-                "meaning": meaning,
-                "values": [each[name] for each in figures],
-            }
+            {"title": name.capitalize(), "meaning": meaning, "values": [each[name] for each in figures]}
             for name, meaning in MEANINGS.items()
             if all(name in each for each in figures)
         ]
@@ -120,10 +116,7 @@ class CompareDesk:
             "address": self.window.address(film_of_both(library, *both), "comparison.mp4"),
             "fps": common_rate(*(film.settings["fps"] for film in both)),
             "shape": [max(shape.width for shape in shapes), max(shape.height for shape in shapes)],
-            "films": [
-                {"label": name[0].upper() + name[1:], "mine": film.id == clip.id}
-                for name, film in zip(names, both, strict=True)
-            ],
+            "films": [{"label": name[0].upper() + name[1:]} for name in names],
             "readouts": rows,
             "said": said,
             "notes": _notes(names, shapes, [film.settings for film in both]),

@@ -57,7 +57,7 @@ Object.assign(window.studio, (() => {
   }
 
   // {film, others: [{id, title, same}], chosen, makes: [{switch, words, seconds}], why_not,
-  //  open: null | {address, fps, shape, films: [{label, mine}] * 2, readouts: [{title, meaning, values}], said, notes}}
+  //  open: null | {address, fps, shape, films: [{label}] * 2, readouts: [{title, meaning, values}], said, notes}}
   function compare(value) {
     if (!value) return "";
     const { open } = value;
@@ -159,7 +159,7 @@ Object.assign(window.studio, (() => {
     function ask(id) {
       busy = asked = true;
       element.dataset.busy = "";
-      setTimeout(() => { busy = false; delete element.dataset.busy; }, 8000);
+      setTimeout(() => { busy = false; delete element.dataset.busy; }, 20000);
       trigger("pick", { id });
     }
 
@@ -199,6 +199,7 @@ Object.assign(window.studio, (() => {
     for (const name of ["play", "pause"]) element.addEventListener(name, button, true);
 
     // the divider: dragged from anywhere on the pictures, or by its keys
+    let before = at;
     const drag = (event) => {
       const box = one(".screens").getBoundingClientRect();
       put((100 * (event.clientX - box.left)) / box.width);
@@ -209,8 +210,10 @@ Object.assign(window.studio, (() => {
       screens.setPointerCapture(event.pointerId);
       one(".parting").focus({ preventScroll: true });
       event.preventDefault();
+      before = at;
       if (event.pointerType !== "touch") drag(event); // a finger may be about to scroll the page
     });
+    element.addEventListener("pointercancel", () => put(before)); // it did
     for (const name of ["pointermove", "pointerup"]) {
       element.addEventListener(name, (event) => {
         if (mode === "wipe" && one(".screens")?.hasPointerCapture(event.pointerId)) drag(event);
