@@ -38,7 +38,8 @@ Object.assign(window.studio, (() => {
         <div class="parting" role="slider" tabindex="0" aria-orientation="horizontal" aria-valuemin="0" aria-valuemax="100"
           aria-label="Divider between the two films"><i>${ARROWS}</i></div></div>
       <div class="player"><button type="button" class="play" aria-label="Play both">${ICONS.play}</button>
-        <input type="range" class="moment" min="0" max="1" step="1" value="0" aria-label="Moment of both films">
+        <input type="range" class="moment" min="0" max="1" step="1" value="0" aria-label="Moment of both films"
+          title="The arrow keys go frame by frame">
         <span class="told"></span>
         <div class="switch" role="group" aria-label="How to compare"><button type="button" data-mode="beside">Side by side</button>
           <button type="button" data-mode="wipe">Wipe</button></div></div></div>`;
@@ -136,6 +137,7 @@ Object.assign(window.studio, (() => {
       if (select) select.value = value.chosen;
       const open = value?.open;
       if (!open) {
+        if (wanted && !still()) document.querySelector("#film video")?.play().catch(() => {});
         wanted = "";
         return;
       }
@@ -183,7 +185,6 @@ Object.assign(window.studio, (() => {
         queueMicrotask(() => {
           show();
           one("[data-open]")?.focus();
-          if (!still()) document.querySelector("#film video")?.play().catch(() => {});
         });
       }
     });
