@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from pose_tools.body.camera import Camera
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points, skinned_points
 from pose_tools.body.figure import Figure, Pose, load_figure, pose_vertices
+from pose_tools.body.marks import depth_errors, mark_shifts
 from pose_tools.body.prior import joint_prior
 from pose_tools.body.raster import raster
 from pose_tools.body.solve import levenberg_marquardt, project_points
@@ -148,7 +149,9 @@ class BodyProblem:
         self.hips = [index.index(23), index.index(24)]
         self.shoulders = [index.index(11), index.index(12)]
         self.before = self._find_arms_before(index)
-        self.depth_scale = self._lengths_of_rest(index) / evidence.lengths
+        scale = self._lengths_of_rest(index) / evidence.lengths
+        self.shifts = mark_shifts(figure.anchor_index)
+        self.depth = scale * evidence.depth - depth_errors(figure.anchor_index, evidence.yaw)
         self.shins = sum(figure.weights[:, figure.bone(f"{b}.{s}")] for b in ("lowerleg01", "foot") for s in "LR")
         self.sample = np.random.default_rng(0).choice(len(figure.template), samples, replace=False)
         self.tie, self.pull = tie, pull
@@ -190,7 +193,7 @@ class BodyProblem:
         shape, rotations = self.unpack(x)
         state = articulate(self.figure, shape, rotations, self.evidence.yaw)
         figure = self.figure
-        points = figure.anchors + np.tensordot(shape, figure.anchor_modes, 1)
+        points = figure.anchors + np.tensordot(shape, figure.anchor_modes, 1) + self.shifts
         places, derivatives = rigid_points(state, points, figure.anchor_modes, figure.anchor_bone, self.above)
         self._state = state
         return places, derivatives
@@ -279,7 +282,7 @@ class BodyProblem:
         behind = places[:, 1] - places[self.hips, 1].mean()
         by_depth = np.zeros((len(places), size))
         by_depth[:, 3:] = derivatives[:, 1] - derivatives[self.hips, 1].mean(0)
-        add((behind - self.depth_scale * e.depth) / DEPTH_M * root, by_depth / DEPTH_M * root[:, None])
+        add((behind - self.depth) / DEPTH_M * root, by_depth / DEPTH_M * root[:, None])
         first = 3 + self.modes
         usual = np.zeros((self.bones, 3, size))
         for b in range(self.bones):

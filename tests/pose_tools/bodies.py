@@ -5,6 +5,7 @@ from pose_tools.body.camera import Camera
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points
 from pose_tools.body.figure import BONES, Pose, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
+from pose_tools.body.marks import depth_errors, mark_shifts
 from pose_tools.body.raster import draw_iuv, raster
 from pose_tools.landmarks import Landmarks
 
@@ -22,16 +23,18 @@ def posed(yaw: float = 0.0, **turns) -> Pose:
 
 
 def perfect_landmarks(shape: np.ndarray, pose: Pose, camera: Camera) -> Landmarks:
-    """What mediapipe would find of this body; landmarks that the figure has no anchor for are not visible."""
-    points = FIGURE.anchors + np.tensordot(shape, FIGURE.anchor_modes, 1)
+    """What mediapipe finds of this body on the mean; landmarks that the figure has no anchor for are not visible."""
+    index = FIGURE.anchor_index
+    points = FIGURE.anchors + np.tensordot(shape, FIGURE.anchor_modes, 1) + mark_shifts(index)
     state = articulate(FIGURE, shape, pose.rotations, pose.yaw)
     places, _ = rigid_points(state, points, FIGURE.anchor_modes, FIGURE.anchor_bone, ancestors(FIGURE.parents))
     places = places + pose.shift
     pixels, world, visibility = np.zeros((33, 2)), np.zeros((33, 3)), np.zeros(33)
-    pixels[FIGURE.anchor_index] = camera.project(places)
-    hips = places[np.isin(FIGURE.anchor_index, (23, 24))].mean(0)
-    world[FIGURE.anchor_index] = (places - hips)[:, [0, 2, 1]] * [1, -1, 1]
-    visibility[FIGURE.anchor_index] = 0.95
+    pixels[index] = camera.project(places)
+    hips = places[np.isin(index, (23, 24))].mean(0)
+    world[index] = (places - hips)[:, [0, 2, 1]] * [1, -1, 1]
+    world[index, 2] += depth_errors(index, pose.yaw)
+    visibility[index] = 0.95
     mask = (draw_iuv(FIGURE, shape, pose, camera)[..., 0] > 0).astype(np.float32)
     return Landmarks(pixels, visibility, world, mask)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from pose_tools.body.camera import Camera
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points, skinned_points
 from pose_tools.body.evidence import Evidence
-from pose_tools.body.figure import Pose, joint_positions, rotation_matrices
+from pose_tools.body.figure import Pose, bone_transforms, joint_positions, rotation_matrices, rotation_vectors
 from pose_tools.body.fit import FittedBody, facing, fit_body, fit_joints, fit_picture
 from pose_tools.body.raster import draw_iuv
 from tests.pose_tools.bodies import FIGURE, ROW, body_inside, perfect_landmarks, posed
@@ -158,3 +158,12 @@ def test_example_person(path):
     fitted = fit_picture(picture)
     assert fitted.overlap > 0.6
     assert fitted.error_px < 0.03 * picture.shape[0]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_upright_people_stand_upright(path):
+    body = fit_picture(np.array(Image.open(path).convert("RGB")))
+    turned = bone_transforms(FIGURE, body.shape, replace(body.pose, yaw=0.0))[:, :, :3]
+    leaning = np.rad2deg(rotation_vectors(turned)[:, 0])
+    for bone in ("root", "spine04", "spine02", "neck01", "head"):
+        assert abs(leaning[ROW[bone]]) < 9, bone
