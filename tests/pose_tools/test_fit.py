@@ -166,4 +166,4 @@ def test_upright_people_stand_upright(path):
     turned = bone_transforms(FIGURE, body.shape, replace(body.pose, yaw=0.0))[:, :, :3]
     leaning = np.rad2deg(rotation_vectors(turned)[:, 0])
     for bone in ("root", "spine04", "spine02", "neck01", "head"):
-        assert abs(leaning[ROW[bone]]) < 9, bone
+        assert abs(leaning[ROW[bone]]) < 12, bone
