@@ -131,7 +131,7 @@ def _relief(group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale
             both = view.shoulders[group]
             parts.append(within(both, shoulder & both.closed))
     tube = union(tuple(parts))
-    return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], skirt)
+    return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], group == TRUNK, skirt)
 
 
 def _textures(

@@ -123,6 +123,23 @@ def test_no_spike_at_a_shoulder_that_turns():
         assert beyond[55:100][drawn.alpha[55:100] > 0.5].max() < 3
 
 
+def test_hair_is_as_full_from_the_side_as_from_the_front():
+    photo, mask, body = _person()
+    part = draw_iuv(load_figure(), body.shape, body.pose, body.camera)[..., 0]
+    rows, columns = np.nonzero(np.isin(part, (23, 24)))
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    middle, radius = 0.65 * rows.min() + 0.35 * rows.max(), 0.85 * (columns.max() - columns.min())
+    ball = np.hypot(y - middle, x - columns.mean()) < radius
+    photo[ball & ((part == 0) | (y < middle - 0.2 * radius))] = HAIR
+    sheet = make_sheet(photo, np.maximum(mask, cv2.GaussianBlur(ball.astype(np.float32), (0, 0), 0.7)), body)
+    front, side = (carry(sheet, _turned(body.pose, degrees)).alpha > 0.5 for degrees in (0, 90))
+    at = slice(round(middle - 0.5 * radius), round(middle) + 1)
+    assert (side[at].sum(1) > 0.8 * front[at].sum(1)).all()
+    top = round(middle - 0.85 * radius)  # and round above: no tip
+    assert side[top].sum() > 0.7 * front[top].sum()
+    assert _like(carry(sheet, _turned(body.pose, 90)).picture[at][side[at]], HAIR).mean() > 0.6
+
+
 def test_what_an_arm_hid_is_filled_with_the_dress(person):
     _, _, body, sheet = person
     lifted = _moved(_moved(body.pose, "upperarm01.L", 1, -70), "upperarm01.R", 1, 70)

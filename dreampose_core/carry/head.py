@@ -1,0 +1,74 @@
+"""The volume of head and hair, which a cushion on the outline does not give. Works on the grid, as relief.py does."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from dreampose_core.carry.views import Tube
+from pose_tools.body.figure import BONES
+
+_FALLS = 0.3  # of the skull's width: hair that stands out so far at the sides falls as far behind
+
+
+def head_volume(
+    where: np.ndarray, weights: np.ndarray, body: Tube, middle: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Depths (h,w) f32 of a layer's middle, and from there to the front and to the back of its head, in metres; 0 where
+    nothing is known.
+
+    where (h,w) bool: the layer; weights (h,w,B); middle (h,w): its depth so far. From the ears upward cross-sections
+    are ellipses that narrow as the outline does. Hair that stands out at the sides of the skull stands out as far
+    behind it, and falls there as far down as at the sides.
+    """
+    front, back = np.zeros(where.shape, np.float32), np.zeros(where.shape, np.float32)
+    head = weights[..., BONES.index("head")] > 0.5
+    neck = weights[..., [BONES.index("head"), BONES.index("neck01")]].sum(-1) > 0.5
+    skull = body.closed & head
+    rows = np.flatnonzero((head & where).any(1))
+    if skull.sum() < 20 or len(rows) < 6:
+        return middle, front, back
+    thick = np.where(skull, body.back - body.front, 0)
+    ears = int(cv2.GaussianBlur(thick.max(1)[:, None], (1, 5), 1.0)[:, 0].argmax())
+    depth = thick[ears].max() / 2
+    centre_depth = (body.front + body.back)[ears][skull[ears]].mean() / 2
+    centre, half = _span(where & neck)
+    own = np.where(skull.any(1), _span(skull)[1], 0)
+    wide, width = half[ears], max(own[ears], 1.0)
+    beyond = max(0.0, wide - width) * depth / width
+    falls = np.clip((half - own) / (_FALLS * width), 0, 1)
+    falls[: ears + 1] = 1
+    falls = np.minimum.accumulate(falls)
+    last = rows[-1] + max(2, len(rows) // 4)
+    falls[last:] = 0
+    y = np.arange(len(where))
+    narrow = np.minimum(half / max(wide, 1), 1)
+    inside = where & neck
+    round_ = _ellipse(centre, half, where.shape[1]) * inside
+    # the face keeps its own front; over it hair is as far forward as the dome of the outline lets it
+    crown = np.flatnonzero(skull.any(1))[0]
+    over = np.clip((ears - y) / max(ears - crown, 1), 0, 1)
+    dome = _ellipse(centre, np.minimum(half, width), where.shape[1]) * inside
+    front = depth * (narrow**1.3 * over)[:, None] * dome
+    back = (depth + beyond) * (narrow * falls)[:, None] * round_
+    share = cv2.GaussianBlur(np.where(y <= ears, 1, falls).astype(np.float32)[:, None], (1, 9), 2.0)
+    share = share * cv2.GaussianBlur((where & neck).astype(np.float32), (0, 0), 1.5)
+    return middle * (1 - share) + centre_depth * share, front.astype(np.float32), back.astype(np.float32)
+
+
+def _ellipse(centre: np.ndarray, half: np.ndarray, width: int) -> np.ndarray:
+    """(h,width) f32: 1 in the middle of each row's span, falling to 0 at its ends as an ellipse does."""
+    across = (np.arange(width, dtype=np.float32)[None] - centre[:, None]) / np.maximum(half[:, None], 1)
+    return np.sqrt(np.clip(1 - across**2, 0, 1))
+
+
+def _span(where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(h,) f32 centre and half the width of the mask (h,w) in each row, a little smoothed; half is 0 in empty rows."""
+    first, last = where.argmax(1), where.shape[1] - 1 - where[:, ::-1].argmax(1)
+    some = where.any(1)
+    out = []
+    for values in ((first + last) / 2, (last - first + 1) / 2):
+        known = np.where(some, values, 0).astype(np.float32)[:, None]
+        share = cv2.GaussianBlur(some.astype(np.float32)[:, None], (1, 7), 1.2)
+        out.append(np.where(some, (cv2.GaussianBlur(known, (1, 7), 1.2) / np.maximum(share, 1e-3))[:, 0], 0))
+    return out[0], out[1]
