@@ -1,7 +1,7 @@
 """Fits one build and a pose for every frame to the sightings of a clip.
 
-First the build, from several good frames; then each frame from the one before; then once more each frame, drawn to
-what its neighbours on both sides say; what is left of trembling is smoothed. Knows nothing of detectors and videos.
+First the build, from several good frames; then each frame from the one before; then all frames together, so that
+joints move evenly and standing feet stay. Knows nothing of detectors and videos.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pose_tools.body.clip_solve import Chain, solve_clip
+from pose_tools.body.contacts import find_contacts
 from pose_tools.body.evidence import BodyProblem, Evidence, Tie, landmarks_yaw
 from pose_tools.body.figure import (
     Figure,
@@ -19,8 +21,8 @@ from pose_tools.body.figure import (
     rotation_vectors,
     yaw_matrix,
 )
-from pose_tools.body.kinematics import heading, wrap
-from pose_tools.body.moments import FINE_TREMBLES, TREMBLES, Moments, smoothed
+from pose_tools.body.kinematics import about, heading, wrap
+from pose_tools.body.moments import TREMBLES, Moments, smoothed
 from pose_tools.body.sides import decide
 from pose_tools.body.sighting import Sighting
 from pose_tools.landmarks import Landmarks
@@ -30,7 +32,7 @@ SAMPLES = 320        # points of the body that are kept in the mask: fewer than 
 PULL = 0.5           # of outline points: clothes stand off a moving body, and landmarks are many
 TURN_STEP = 0.35     # radians, usual between frames a twelfth of a second apart
 SCALE_STEP = 0.03    # of log scale
-NEAR_SMOOTH = 0.25   # radians: how far a frame strays from what its neighbours say
+NEAR_SCALE = 0.01    # of log scale: how far a frame strays from what its neighbours say
 LOST = 0.72          # a fit that overlaps less is tried from scratch
 JUMP = 0.5           # radians by which the landmarks' heading may leave the frame before
 
@@ -58,13 +60,11 @@ def fit_clip(
         gap = (times[k] - times[k - 1]) * 12 / fps if k else 1.0
         states.append(_follow(sightings[k], landmarks[k], person, before, gap))
         report((k + 1) / count * (0.6 if smooth else 1.0))
-    if smooth:
-        calm = smoothed(_moments(states), fps, TREMBLES)
-        for k in range(count):
-            states[k] = _refine(sightings[k], landmarks[k], person, calm, k)
-            report(0.6 + (k + 1) / count * 0.4)
     moments = _moments(states)
-    return build, smoothed(moments, fps, FINE_TREMBLES) if smooth else moments
+    if smooth and count > 2:
+        calm = smoothed(moments, fps, TREMBLES)
+        moments = _together(sightings, landmarks, person, calm, times, fps, lambda done: report(0.6 + 0.4 * done))
+    return build, moments
 
 
 def common_build(landmarks: Sequence[Landmarks]) -> np.ndarray:
@@ -125,29 +125,40 @@ def _fresh(sighting: Sighting, landmarks: Landmarks, person: Figure, yaw: float)
     return _state(problem, x, sighting)
 
 
-def _refine(sighting: Sighting, landmarks: Landmarks, person: Figure, calm: Moments, k: int) -> State:
-    """Frame k, drawn to the smoothed moments."""
-    goal = _to_window(np.concatenate([calm.camera[k], rotation_vectors(calm.turns[k]).ravel()]), sighting)
-    stiff = np.zeros(len(goal))
-    stiff[0] = 1 / 0.01
-    stiff[3:] = 1 / NEAR_SMOOTH
-    problem = _problem(Evidence.of(landmarks, calm.yaw[k], 1.0), person, Tie(goal, stiff))
-    x = problem.with_doubt(goal).solve(goal, 4, 4.0)
-    return _state(problem, x, sighting, float(calm.fit[k]))
+def _together(
+    sightings: Sequence[Sighting], landmarks: Sequence[Landmarks], person: Figure, calm: Moments, times: np.ndarray,
+    fps: float, report: Callable[[float], None],
+) -> Moments:
+    """All frames at once, from smoothed moments at times (T,)."""
+    start = np.concatenate([calm.camera, rotation_vectors(calm.turns).reshape(len(calm.yaw), -1)], 1)
+    stiff = np.zeros(start.shape[1])
+    stiff[0] = 1 / NEAR_SCALE
+
+    def normal(k: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        own = _to_window(x, sightings[k])
+        tie = Tie(_to_window(start[k], sightings[k]), stiff)
+        problem = _problem(Evidence.of(landmarks[k], calm.yaw[k], 1.0), person, tie).with_doubt(own)
+        matrix, gradient = problem.normal(own, 4.0)
+        unit = np.ones(len(x))
+        unit[1:3] = sightings[k].factor
+        return matrix * np.outer(unit, unit), gradient * unit
+
+    contacts, _ = find_contacts(person, np.zeros(0), calm.turns, calm.yaw, calm.camera, fps)
+    x = solve_clip(Chain(start, calm.yaw, times / fps), normal, person, contacts, report)
+    turns = rotation_matrices(x[:, 3:].reshape(len(x), -1, 3))
+    away = heading(turns[:, 0])  # the root's heading belongs to the yaw
+    turns[:, 0] = about(2, -away) @ turns[:, 0]
+    return Moments(turns, calm.yaw + away, x[:, :3], calm.fit)
 
 
-def _state(problem: BodyProblem, x: np.ndarray, sighting: Sighting, fit: float | None = None) -> State:
-    """The unknowns of a window as a state of the frame, the trunk's whole turn about +z in its yaw.
-
-    fit: where it is known already.
-    """
+def _state(problem: BodyProblem, x: np.ndarray, sighting: Sighting) -> State:
+    """The unknowns of a window as a state of the frame, the trunk's whole turn about +z in its yaw."""
     yaw, root = problem.evidence.yaw, slice(3, 6)
     world = yaw_matrix(yaw) @ rotation_matrices(x[root])
     turned = float(heading(world))
     own = _to_frame(x, sighting)
     own[root] = rotation_vectors((yaw_matrix(-turned) @ world)[None])[0]
-    if fit is None:
-        fit = problem.overlap(x) / (1 + (problem.error(x) / 20) ** 2)
+    fit = problem.overlap(x) / (1 + (problem.error(x) / 20) ** 2)
     return State(own, yaw + wrap(turned - yaw), fit)
 
 

@@ -30,7 +30,8 @@ def ancestors(parents: tuple[int, ...]) -> np.ndarray:
     return out
 
 
-def _left_jacobian(w):
+def left_jacobian(w):
+    """(N, 3, 3): turns about the outer axes for changes of the rotation vectors w (N, 3); of -w: about the inner."""
     angle = np.linalg.norm(w, axis=-1)[:, None, None]
     zero = np.zeros(len(w))
     cross = np.stack([zero, -w[:, 2], w[:, 1], w[:, 2], zero, -w[:, 0], -w[:, 1], w[:, 0], zero], -1).reshape(-1, 3, 3)
@@ -45,7 +46,7 @@ def articulate(figure: Figure, shape: np.ndarray, rotations: np.ndarray, yaw: fl
     """The bones for a shape (S,) and rotations (B, 3), root joint at the origin."""
     bones, modes = len(rotations), len(shape)
     joints = figure.rest_joints(shape)
-    turns, jacobians = rotation_matrices(rotations), _left_jacobian(rotations)
+    turns, jacobians = rotation_matrices(rotations), left_jacobian(rotations)
     turn, move, spin = np.zeros((bones, 3, 3)), np.zeros((bones, 3)), np.zeros((bones, 3, 3))
     move_shape = np.zeros((modes, bones, 3))
     for i, parent in enumerate(figure.parents):

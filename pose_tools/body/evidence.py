@@ -236,6 +236,11 @@ class BodyProblem:
             x = levenberg_marquardt(lambda y, d, pairs=pairs: self._residuals(y, d, pairs), x, 4, free, stop=1e-3)
         return x
 
+    def normal(self, x, reach):
+        """Normal matrix (D, D) and gradient (D,) of the squared residuals at x, the mask taking part."""
+        residual, by = self._residuals(x, True, self._pair_outline(x, reach))
+        return by.T @ by, by.T @ residual
+
     def _pixels_of(self, x, vertices, derive):
         """Pixels of gathered vertices, and their derivatives; _anchors(x) must have been called."""
         shape, _ = self.unpack(x)
