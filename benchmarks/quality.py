@@ -1,9 +1,11 @@
-"""Likeness, steadiness and the usual measures, recipe by recipe, on people that no training has seen.
+r"""Likeness, steadiness and the usual measures, recipe by recipe, on people that no training has seen.
 
-    python -m pose_tools.people --out PEOPLE --subjects 8 --frames 49 --seed 920000 --sequence 24 --traced
+    python -m pose_tools.people --out PEOPLE --subjects 8 --frames 49 --seed 920000 --sequence 24 --traced \
+        --width 512 --height 640
     python -m dreampose_core train-mini --paper --begin-with assets/models/mini --people OTHERS --out RUN
     python -m benchmarks.quality PEOPLE --paper RUN/mini [--video FILE] [--keep FOLDER] [--recipes NAME,...]
 
+Pictures of twice the model's size are measured at that size; what a recipe makes smaller is enlarged for it.
 A rendered subject brings the true frames and the true correspondences; a real video is enacted anew from its first
 frame. Every recipe gets the photo alone, with the true poses put on the body that was fitted to the photo. The table
 has means over subjects with 95 % intervals (Student's t), and paired differences to the paper's recipe and to ours.
@@ -47,12 +49,14 @@ MEASURES = {  # name: (digits, what it is)
     "seconds_once": (1, "of fitting, cutting out and finetuning, once a subject"),
 }
 FIGURES = ("l1", "psnr", "ssim", "l1_person", "unsteady", "colour", "pattern", "face", "pose_px", "seconds_frame")
-SHEET_COLUMNS = 4
+SHEET_COLUMNS, SHEET_WIDTH = 4, 128  # frames of a subject's contact sheet, and pixels of each
 
 
 def measure(clip: np.ndarray, scene: Scene) -> dict[str, float]:
-    """All of MEASURES but the seconds; nan for what cannot be measured here."""
+    """All of MEASURES but the seconds; nan for what cannot be measured here. A clip that is smaller than the truth is
+    enlarged to it."""
     truth = scene.truth
+    clip = enlarged(clip, truth.frames)
     colour, pattern = metrics.likeness(clip, truth.frames, truth.texels, truth.cells)
     faces = [i for i in range(len(clip)) if truth.face[i].sum() >= LEAST_FACE]
     unsteady = metrics.unsteadiness(clip, truth.flow) - metrics.unsteadiness(truth.frames, truth.flow)
@@ -68,6 +72,14 @@ def measure(clip: np.ndarray, scene: Scene) -> dict[str, float]:
         "face": float(np.mean(metrics.l1(clip[faces], truth.frames[faces], truth.face[faces]) if faces else np.nan)),
         "pose_px": pose_error(clip, scene),
     }
+
+
+def enlarged(clip: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Frames (T, h, w, 3) uint8 at the size of the true ones, as a player shows them."""
+    height, width = truth.shape[1:3]
+    if clip.shape[1:3] == (height, width):
+        return clip
+    return np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC) for frame in clip])
 
 
 def pose_error(clip: np.ndarray, scene: Scene) -> float:
@@ -161,17 +173,17 @@ def print_table(table: dict) -> None:
 def contact(scene: Scene, clips: dict[str, np.ndarray]) -> np.ndarray:
     """Photo, then for a few frames the truth above every recipe's; one column a frame."""
     picks = np.linspace(0, len(scene.truth.frames) - 1, SHEET_COLUMNS).round().astype(int)
-    blank = np.full_like(scene.subject.photo, 255)
-    rows = [[scene.subject.photo, *(scene.truth.frames[i] for i in picks)]]
-    rows += [[blank, *(clip[i] for i in picks)] for clip in clips.values()]
-    return np.concatenate([np.concatenate(row, 1) for row in rows])
+    photo = (scene.subject.fine or scene.subject).photo
+    rows = [[photo, *(scene.truth.frames[i] for i in picks)]]
+    rows += [[np.full_like(photo, 255), *enlarged(clip[picks], scene.truth.frames)] for clip in clips.values()]
+    whole = np.concatenate([np.concatenate(row, 1) for row in rows])
+    shrunk = SHEET_WIDTH / photo.shape[1]
+    return cv2.resize(whole, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA)
 
 
 def write_contact(path: Path, sheets: list[np.ndarray]) -> None:
-    """Subjects beside each other, at half size, JPEG."""
-    whole = np.concatenate(sheets, 1)
-    small = cv2.resize(whole, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(path), small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    """Subjects beside each other, JPEG."""
+    cv2.imwrite(str(path), np.concatenate(sheets, 1)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -185,6 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--paper", type=Path, metavar="MODEL", help="the paper's model, see above")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of the clips: an interrupted run goes on there")
     parser.add_argument("--profile", default=DEFAULT_PROFILE)
+    parser.add_argument("--finer", type=int, help="times the model's size of the people's pictures; default the film's")
     parser.add_argument("--name", default="quality", help="of the files in benchmarks/results")
     options = parser.parse_args(arguments)
     can = [name for name, recipe in RECIPES.items() if options.paper or not recipe.paper]
@@ -192,13 +205,14 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown := [name for name in recipes if name not in can]:
         parser.error(f"there is no recipe {unknown[0]!r} here; there are: {', '.join(can)}")
     profile = find_profile(options.profile)
+    finer = options.finer or profile.finer
     base, paper = load_model(profile.folder), load_model(options.paper) if options.paper else None
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
     paths = sorted(options.people.glob("subject_*.npz"))[: options.subjects] if options.people else []
     each, real, sheets, missed, started = {}, {}, [], 0, time.monotonic()
     for path in paths:
-        scene = rendered_scene(path, options.frames)
+        scene = rendered_scene(path, options.frames, finer)
         if scene is None:
             missed += 1
             continue
@@ -216,7 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
         write_contact(path.with_suffix(".jpg"), sheets)
         print_table(table)
     if options.video:
-        scene = real_scene(options.video, options.video_frames, profile.width, profile.height)
+        scene = real_scene(options.video, options.video_frames, profile.width, profile.height, finer)
         clips, real[options.video.stem] = run(Maker(scene, profile, base, paper), recipes, options.keep)
         table = tabulate(real, recipes)
         path = record.write(f"{options.name}_real", about | {"frames": options.video_frames, "table": table})

@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.carrying import along_charts, beyond_outline
 from benchmarks.scenes import Scene
 from dreampose_core.carry import Carried
+from dreampose_core.detail import lay_detail
 from dreampose_core.finetune import FinetuneSettings, finetune_subject
 from dreampose_core.modeling import tensor_picture
 from dreampose_core.pipeline import DreamPosePipeline
@@ -53,6 +54,12 @@ class Maker:
         """The scene's clip by the profile's settings, uint8 (T, H, W, 3)."""
         settings = {"num_inference_steps": self.profile.steps, "s1": self.profile.s1, "s2": self.profile.s2}
         return self._run(model, settings | options)
+
+    def detailed(self, clip: np.ndarray) -> np.ndarray:
+        """The clip with the photo's own detail, at the truth's size."""
+        if self.scene.drawn is self.scene.carried:
+            return clip
+        return np.stack([lay_detail(*pair) for pair in zip(clip, self.scene.drawn, strict=True)])
 
     def render_paper(self, model: DreamPosePipeline, **options) -> np.ndarray:
         """The scene's clip frame by frame, as the paper makes it."""
@@ -112,13 +119,15 @@ RECIPES: dict[str, Recipe] = {
     "carried along the charts": Recipe(lambda m: m.carried_by(along_charts), False),
     "carried, flow beyond the outline": Recipe(lambda m: m.carried_by(beyond_outline), False),
     "carried picture": Recipe(lambda m: pictures(m.scene.carried)),
+    "carried picture, fine": Recipe(lambda m: pictures(m.scene.drawn)),
     "paper's before the finetune": Recipe(lambda m: m.render_paper(m.paper), False, paper=True),
     PAPER: Recipe(lambda m: m.render_paper(m.paper_tuned), False, "paper", True),
     "paper's, from and towards the carried": Recipe(
         lambda m: m.render_paper(m.paper, start="carried", strength=0.4, pull=1.0), paper=True
     ),
     "refiner without UNet": Recipe(lambda m: m.refine_carried()),
-    "without refiner": Recipe(lambda m: m.render(m.base.with_parts(refiner=None))),
-    "mini": Recipe(lambda m: m.render(m.base)),
-    OURS: Recipe(lambda m: m.render(m.tuned), tuned="own"),
+    "without refiner": Recipe(lambda m: m.detailed(m.render(m.base.with_parts(refiner=None)))),
+    "without detail": Recipe(lambda m: m.render(m.tuned), tuned="own"),
+    "without finetune": Recipe(lambda m: m.detailed(m.render(m.base))),
+    OURS: Recipe(lambda m: m.detailed(m.render(m.tuned)), tuned="own"),
 }

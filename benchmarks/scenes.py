@@ -5,7 +5,7 @@ is measured by, which no recipe sees.
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -13,15 +13,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dreampose_core.carry import Carried, Sheet, carry, make_sheet
+from dreampose_core.carry import Carried, Sheet, carry, make_sheet, smaller
 from dreampose_core.carry.views import HEAD_PARTS
 from dreampose_core.framing import frame_person
+from dreampose_core.photo import resized
 from dreampose_core.readouts import GARMENT_PARTS
 from dreampose_core.subject import FINE, LOOK_SIDE, Subject, prepare_subject
 from dreampose_core.training.prepare import true_pose
 from pose_tools.body.figure import Pose, joint_positions, load_figure
 from pose_tools.body.fit import FittedBody, fit_body, fit_joints
 from pose_tools.body.raster import draw_iuv
+from pose_tools.body.track import track_person
 from pose_tools.errors import BadInput
 from pose_tools.finding import find_person
 from pose_tools.landmarks import Landmarks, find_landmarks
@@ -55,11 +57,13 @@ class Truth:
 
 @dataclass(frozen=True)
 class Scene:
-    """seconds: of fitting and cutting out (once), and of carrying (a frame)."""
+    """drawn: the carried pictures at the truth's size; carried: the same at the model's; seconds: of fitting and
+    cutting out (once), and of carrying (a frame)."""
 
     name: str
     subject: Subject
     sheet: Sheet
+    drawn: list[Carried]
     carried: list[Carried]
     truth: Truth
     seconds_once: float
@@ -70,9 +74,10 @@ class Scene:
         return PoseSequence(np.stack([one.iuv for one in self.carried]), fps=FPS)
 
 
-def rendered_scene(path: Path, frames: int | None = None) -> Scene | None:
+def rendered_scene(path: Path, frames: int | None = None, finer: int = 1) -> Scene | None:
     """Of a file that `python -m pose_tools.people --sequence N --traced` wrote; None where nobody is found in the
-    photo. frames: at most so many of each motion. Raises BadInput for a file without the traced arrays."""
+    photo. frames: at most so many of each motion; finer: times the model's size that the file's pictures have. Raises
+    BadInput for a file without the traced arrays."""
     with np.load(path) as data:
         people = {key: data[key] for key in data.files}
     if "flow" not in people:
@@ -82,11 +87,18 @@ def rendered_scene(path: Path, frames: int | None = None) -> Scene | None:
     found = find_landmarks(photo)
     if found is None:
         return None
-    body = fit_body(found)
-    subject = Subject(photo, found.mask, body, draw_iuv(load_figure(), body.shape, body.pose, body.camera))
+    size = photo.shape[1] // finer, photo.shape[0] // finer
+    small = replace(found, points=found.points / finer, mask=resized(found.mask, *size))
+    subject = _subject(resized(photo, *size), small.mask, fit_body(small))
+    if finer > 1:
+        subject = replace(subject, fine=_subject(photo, found.mask, subject.body.scaled(finer)))
     rows = _rows(people, frames)
-    poses = [true_pose(body, people, row) for row in rows]
+    poses = [true_pose(subject.body.scaled(finer), people, row) for row in rows]
     return _scene(path.stem, subject, poses, _rendered_truth(people, rows), started)
+
+
+def _subject(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Subject:
+    return Subject(photo, mask, body, draw_iuv(load_figure(), body.shape, body.pose, body.camera))
 
 
 def _rows(people: dict, frames: int | None) -> np.ndarray:
@@ -109,27 +121,29 @@ def _rendered_truth(people: dict, rows: np.ndarray) -> Truth:
     return Truth(people["frames"][rows], mask, flow, texels, cells, people["kind"][rows] == KINDS.index("face"))
 
 
-def real_scene(path: Path, frames: int, width: int, height: int) -> Scene:
-    """Self-reenactment: the video's first frame is the photo, `frames` later ones (12 a second) are the truth.
+def real_scene(path: Path, frames: int, width: int, height: int, finer: int = 1) -> Scene:
+    """Self-reenactment: the video's first frame is the photo, `frames` later ones (12 a second) are the truth, at width
+    x height times finer.
 
-    Poses are fitted frame by frame, correspondences are optical flow between the true frames (Kroeger et al. 2016),
-    garment and face the body's charts of trunk, thighs and upper arms, and of the head where it faces the camera.
+    Poses are read from the clip as a whole, as in use; correspondences are optical flow between the true frames
+    (Kroeger et al. 2016), garment and face the body's charts of trunk, thighs and upper arms, and of the head where it
+    faces the camera.
     Raises BadInput where nobody can be used.
     """
-    stride = max(1, round(probe(path).fps / FPS))
+    rate = probe(path).fps
+    stride = max(1, round(rate / FPS))
     pictures = [_at_most(f) for f in islice(read_frames(path), 0, (frames + 1) * stride, stride)]
     found = find_person(pictures[0])
     if found is None or len(pictures) < 3:
         raise BadInput(f"{path.name} does not begin with one person from head to feet, or is too short.")
     frame = frame_person(found[1], pictures[0].shape[1], width * FINE, height * FINE)
     nobody = np.zeros(found[1].shape, bool)
-    size = width, height
-    truth = np.stack(
-        [cv2.resize(frame.apply(p, nobody), size, interpolation=cv2.INTER_AREA) for p in pictures[1:]]
-    )
+    size = width * finer, height * finer
+    framed = [cv2.resize(frame.apply(p, nobody), size, interpolation=cv2.INTER_AREA) for p in pictures]
+    truth = np.stack(framed[1:])
     started = time.monotonic()
-    subject = prepare_subject(pictures[0], width, height)
-    bodies, masks = _bodies(subject.body, truth)
+    subject = prepare_subject(pictures[0], width, height, finer)
+    bodies, masks = _bodies(subject.body.scaled(finer), framed, rate / stride)
     poses = [body.pose for body in bodies]
     charts = np.stack([draw_iuv(load_figure(), b.shape, b.pose, b.camera) for b in bodies])
     part = charts[..., 0]
@@ -146,19 +160,15 @@ def _at_most(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) if factor < 1 else picture
 
 
-def _bodies(body: FittedBody, frames: np.ndarray) -> tuple[list[FittedBody], np.ndarray]:
-    """The subject's body in the pose of each frame, and the frames' person masks; where nobody is found the pose
-    before stays."""
-    figure, out, masks, last = load_figure(), [], [], None
-    for frame in frames:
-        marks = find_landmarks(frame)
-        masks.append(np.zeros(frame.shape[:2], np.float32) if marks is None else marks.mask)
-        if marks is not None:
-            last = fit_body(marks, last)
-            places = joint_positions(figure, last.shape, last.pose)
-            joints = last.camera.with_depth(places)
-            body = fit_joints(body, joints, scale=last.camera.scale, near=replace(last.pose, shift=np.zeros(3)))
-        out.append(body)
+def _bodies(body: FittedBody, framed: list[np.ndarray], fps: float) -> tuple[list[FittedBody], np.ndarray]:
+    """The subject's body in the pose of each frame after the first, and the frames' person masks."""
+    track = track_person(iter(framed), fps)
+    out, masks = [], []
+    for frame, pose, camera in list(zip(framed, track.poses, track.cameras, strict=True))[1:]:
+        found = find_landmarks(frame)
+        masks.append(np.zeros(frame.shape[:2], np.float32) if found is None else found.mask)
+        joints = camera.with_depth(joint_positions(load_figure(), track.shape, pose))
+        out.append(fit_joints(body, joints, scale=camera.scale, near=pose))
     return out, np.stack(masks)
 
 
@@ -195,9 +205,11 @@ def _texels(
 
 
 def _scene(name: str, subject: Subject, poses: list[Pose], truth: Truth, started: float) -> Scene:
-    sheet = make_sheet(subject.photo, subject.mask, subject.body)
+    sheet, large = make_sheet(subject.photo, subject.mask, subject.body), subject.fine or subject
+    drawn_on = sheet if large is subject else make_sheet(large.photo, large.mask, large.body)
     ready = time.monotonic()
-    carried = [carry(sheet, pose) for pose in poses]
-    return Scene(
-        name, subject, sheet, carried, truth, ready - started, (time.monotonic() - ready) / max(len(poses), 1)
-    )
+    drawn = [carry(drawn_on, pose) for pose in poses]
+    times = len(large.photo) // len(subject.photo)
+    carried = drawn if times == 1 else [smaller(one, times) for one in drawn]
+    seconds = ready - started, (time.monotonic() - ready) / max(len(poses), 1)
+    return Scene(name, subject, sheet, drawn, carried, truth, *seconds)

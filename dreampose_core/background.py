@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.fill import bleed, grow, shrink, signed_distance, smooth_fill
-from dreampose_core.photo import open_photo
+from dreampose_core.photo import open_photo, resized
 from pose_tools.errors import BadInput
 from pose_tools.landmarks import find_landmarks
 
@@ -116,9 +116,9 @@ def matte(frame: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> Matte
     height, width = frame.shape[:2]
     unit = height / DESIGN_ROWS
     image = frame.astype(np.float32)
-    guess = np.clip(_sized(alpha, width, height), 0, 1)
+    guess = np.clip(resized(alpha, width, height), 0, 1)
     outline = signed_distance(guess > 0.5)  # negative inside
-    back = _as_filmed(image, _sized(background, width, height).astype(np.float32), outline > (REACH + 2) * unit)
+    back = _as_filmed(image, resized(background, width, height).astype(np.float32), outline > (REACH + 2) * unit)
 
     core = outline < -1.5 * unit
     front = cv2.GaussianBlur(bleed(image, core), (0, 0), unit)
@@ -151,13 +151,6 @@ def contact_shadow(alpha: np.ndarray) -> np.ndarray:
     wide = cv2.GaussianBlur(soles, (0, 0), sigmaX=1.2 * near, sigmaY=0.35 * near)
     dark = np.clip(0.8 * narrow + 0.9 * wide, 0, 1)
     return (1 - SHADOW * dark).astype(np.float32)
-
-
-def _sized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    if picture.shape[:2] == (height, width):
-        return picture
-    shrinks = picture.shape[0] > height
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def _as_filmed(image: np.ndarray, background: np.ndarray, bare: np.ndarray) -> np.ndarray:

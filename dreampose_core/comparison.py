@@ -168,7 +168,7 @@ def _check_again(
 
 def _has_effect(switch: str, profile: Profile) -> bool:
     """Whether leaving something out makes another film."""
-    here = {"refined": (profile.folder / "refiner").is_dir(), "detailed": getattr(profile, "finer", 1) > 1}
+    here = {"refined": (profile.folder / "refiner").is_dir(), "detailed": profile.finer > 1}
     return here.get(switch, True)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from dreampose_core.carry import Carried
 
-APART = 0.08  # of the range: a frame that differs so much from the carried picture takes 1/e of its detail
+APART = 0.05  # of the range: a frame that differs so much from the carried picture takes 1/e of its detail
 
 
 def lay_detail(frame: np.ndarray, carried: Carried) -> np.ndarray:

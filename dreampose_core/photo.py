@@ -12,6 +12,7 @@ import struct
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -143,3 +144,11 @@ def _too_many_bytes() -> str:
 
 def _too_many_pixels() -> str:
     return f"The picture has too many pixels; up to {MAX_PIXELS // 10**6} megapixels can be read."
+
+
+def resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture (H, W[, C]) at height x width: means where it shrinks, linear between pixels where it grows."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    shrinks = picture.shape[0] > height
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

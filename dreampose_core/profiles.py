@@ -29,6 +29,7 @@ class Profile:
         guidance_interval: first and last part of the sampling in which the guidance is on.
         precision: kind of device ("cuda", "mps") -> torch's name of the weights' type in sampling; float32 elsewhere.
         batch: frames rendered together, or None for as many as fit the memory.
+        finer: times the model's size that a film has, where the photo's own detail is laid over what the model made.
         fetched: whether the weights are not part of the project, and have to be made by `download` or `import`.
     """
 
@@ -48,6 +49,7 @@ class Profile:
     guidance_interval: tuple[float, float] = (0.0, 1.0)
     precision: Mapping[str, str] = field(default_factory=dict)
     batch: int | None = 4
+    finer: int = 1
     fetched: bool = False
 
     @property
@@ -95,6 +97,7 @@ PROFILES: dict[str, Profile] = {
             fps=12.0,
             finetune_steps=40,
             decoder_steps=20,
+            finer=2,
         ),
         Profile(
             name=SD1,

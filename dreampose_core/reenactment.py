@@ -18,8 +18,8 @@ from PIL import Image
 from dreampose_core.carry import Carried, make_sheet
 from dreampose_core.checkpoints import new_folder
 from dreampose_core.evaluation import Compared, clip_pictures, read_clip
+from dreampose_core.finishing import Moves
 from dreampose_core.pipeline import DreamPosePipeline
-from dreampose_core.studio import Moves
 from dreampose_core.training.base import check_fit
 from dreampose_core.training.clips import Clip, Clips
 from pose_tools.body.chart_track import fit_sequence, holds, key_bodies

@@ -185,6 +185,7 @@ class Service:
         pull: float | None = None,
         finetuned: bool | None = None,
         refined: bool | None = None,
+        detailed: bool | None = None,
         offload: bool = False,
         compile: bool = False,
     ) -> dict:
@@ -220,6 +221,7 @@ class Service:
             pull: How far frames are moved towards the carried photo where that is known, 0 to 1.
             finetuned: Whether the weights are used that learnt this subject.
             refined: Whether the refiner mends the frames with the photo's own pixels.
+            detailed: Whether the film is larger than the model's frames, with the photo's own detail.
             offload: For small cards: only what is at work lies on the GPU.
             compile: Compile the networks, for many frames on a GPU.
 
@@ -258,6 +260,7 @@ class Service:
             "pull": pull,
             "finetuned": finetuned,
             "refined": refined,
+            "detailed": detailed,
         }
         settings = AnimateSettings(**{name: value for name, value in asked.items() if value is not None})
         begun = self.house.begin(

@@ -34,6 +34,7 @@ RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is fo
     "background_colour": Text("of a plain background", parse_colour),
     "finetuned": Switch("Finetuned", "render with the weights that learnt this subject"),
     "refined": Switch("Refined", "let the refiner mend the frames with the photo's own pixels"),
+    "detailed": Switch("Detailed", "make the film larger than the model's frames, with the photo's own detail"),
 }
 SWITCHES = tuple(name for name, rule in RULES.items() if isinstance(rule, Switch))  # what may be left out of a film
 
@@ -53,7 +54,8 @@ class AnimateSettings:
     background: what is behind the person, one of background.BACKGROUNDS; background_colour: of a plain one, #rrggbb; a
     picture is handed over beside the settings. start_from, strength, pull: as DreamPosePipeline.frames takes start,
     strength and pull, None the model's own. finetuned: with the subject's own weights or those of everybody;
-    refined: with the model's refiner where it has one.
+    refined: with the model's refiner where it has one; detailed: at the size, and with the detail, of the finer photo
+    where the profile has one.
     """
 
     motion: str
@@ -80,6 +82,7 @@ class AnimateSettings:
     pull: float | None = None
     finetuned: bool = True
     refined: bool = True
+    detailed: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,23 +18,24 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dreampose_core.background import KEEP, choose, replace_background, standing
-from dreampose_core.carry import Carried, Sheet, carry, make_sheet
+from dreampose_core.background import KEEP, choose
+from dreampose_core.carry import Sheet, make_sheet
 from dreampose_core.checkpoints import FINISHED, load_model, load_tuned, tuned_settings
 from dreampose_core.drive import clip_length, load_drive, make_poses
 from dreampose_core.finetune import finetune_subject
+from dreampose_core.finishing import Finish, Moves
 from dreampose_core.fitting import keep_time, placed
 from dreampose_core.guidance import Guidance
 from dreampose_core.library import ClipEntry, Library, write_json, write_picture, write_thumbnail
 from dreampose_core.memory import check_room
-from dreampose_core.photo import open_photo
+from dreampose_core.photo import open_photo, resized
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.profiles import Profile, find_profile
 from dreampose_core.progress import Progress, Report, silent
 from dreampose_core.readouts import MOST_FRAMES, read_out
 from dreampose_core.settings import SWITCHES, AnimateSettings
-from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
-from dreampose_core.subject import Subject, prepare_subject
+from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember, speeds_file
+from dreampose_core.subject import FINE_FOLDER, Subject, prepare_subject
 from dreampose_core.tuning import DEFAULT_TUNINGS, FinetuneSettings, tuning_of
 from pose_tools.body.figure import Pose
 from pose_tools.draw import colour_iuv, overlay
@@ -42,6 +43,8 @@ from pose_tools.errors import BadInput
 from pose_tools.files import replacing
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import side_by_side, write_frames_zip, write_gif, write_video
+
+SHEET = "sheet.npz"
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,12 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
         alignment = placed(drive, subject, settings.hand)
     poses, moves = make_poses(drive, subject, frames, settings.fps, alignment)
     settings = replace(settings, frames=len(poses))
-    moved = Moves(sheet, moves) if moves else None
-    behind = None if backdrop is None else Behind(backdrop, sheet.background, poses, moved)
+    finish = _finish(order, subject, sheet, poses, moves, backdrop)
     if not settings.refined and tuned.refiner is not None:
         tuned = tuned.with_parts(refiner=None)
-    frames = _render(order, settings, tuned, subject, poses, moved, behind, report)
+    frames = _render(order, settings, tuned, subject, finish, report)
     made = _write(order, settings, subject, poses, frames, report)
-    seen = np.stack(list(_pictures(frames[:MOST_FRAMES])))
+    seen = np.stack([resized(frame, poses.width, poses.height) for frame in _pictures(frames[:MOST_FRAMES])])
     readouts = read_out(seen, poses.iuv[: len(seen)], subject.photo, subject.charts)
     about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses), "readouts": readouts}
     write_json(made / "report.json", about | watch.summary())
@@ -153,52 +155,17 @@ def _loaded(
     return load_model(folder, precision)
 
 
-@dataclass(frozen=True, eq=False)
-class Moves:
-    """The photo carried to each pose of a clip, drawn when it is asked for."""
-
-    sheet: Sheet
-    poses: list[Pose]
-
-    def __len__(self) -> int:
-        return len(self.poses)
-
-    def __getitem__(self, index: int) -> Carried:
-        return carry(self.sheet, self.poses[index])
-
-
-@dataclass(frozen=True, eq=False)
-class Behind:
-    """Another background for the frames of a clip. new, old: uint8 pictures of what is to be behind the person, and of
-    what a frame shows there; moved: the carried pictures, None where the charts drive alone.
-
-    Hands the carried pictures on to who renders, and keeps the persons in them until their frames are put before the
-    background, since drawing one takes as long as a step.
-    """
-
-    new: np.ndarray
-    old: np.ndarray
-    poses: PoseSequence
-    moved: Moves | None
-    persons: dict[int, np.ndarray] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.poses)
-
-    def __getitem__(self, index: int) -> Carried:
-        one = self.moved[index]
-        self.persons[index] = one.alpha
-        return one
-
-    def put(self, index: int, frame: np.ndarray) -> np.ndarray:
-        """The frame of this index, uint8 (H, W, 3), before the new background."""
-        if self.moved is None:
-            person = standing(frame, self.poses.iuv[index])
-        elif index in self.persons:
-            person = self.persons.pop(index)
-        else:  # the model looks at no carried pictures
-            person = self.moved[index].alpha
-        return replace_background(frame, person, self.old, self.new)
+def _finish(
+    order: Order, subject: Subject, sheet: Sheet, poses: PoseSequence, moves: list[Pose], backdrop: np.ndarray | None
+) -> Finish:
+    """How the frames of a clip in these poses are finished; moves: the body's, none where the charts drive alone."""
+    finer = 1
+    if moves and subject.fine is not None and order.settings.detailed:
+        folder = order.library.subject_folder(order.subject) / FINE_FOLDER
+        _lay_sheet(folder, subject.fine)
+        sheet, finer = Sheet.load(folder / SHEET), len(subject.fine.photo) // len(subject.photo)
+    old = None if backdrop is None else sheet.background
+    return Finish(poses, Moves(sheet, moves) if moves else None, finer, backdrop, old)
 
 
 def _backdrop(order: Order) -> np.ndarray | None:
@@ -221,7 +188,7 @@ def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePip
         say(0, "Reading the photo")
         image = open_photo(order.photo)
         say(1, "Finding the person and the pose")
-        prepare_subject(image, profile.width, profile.height).save(folder)
+        prepare_subject(image, profile.width, profile.height, profile.finer).save(folder)
     subject = Subject.load(folder)
     if subject.photo.shape[:2] != (profile.height, profile.width):
         raise BadInput(
@@ -229,7 +196,7 @@ def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePip
         )
     say(2, "Cutting the person out", overlay(subject.photo, subject.charts))
     _lay_sheet(folder, subject)
-    sheet = Sheet.load(folder / "sheet.npz")
+    sheet = Sheet.load(folder / SHEET)
     if not (folder / "subject.json").exists():
         order.library.add_subject(order.subject, order.title, subject.photo)
     for index, photo in enumerate(more, 1):
@@ -300,15 +267,15 @@ def _prepare_more(folder: Path, photo: Path, profile: Profile) -> None:
 
 def _lay_sheet(folder: Path, subject: Subject) -> None:
     """The sheet of a subject beside it, where it is not there yet."""
-    if not (folder / "sheet.npz").exists():
-        with replacing(folder / "sheet.npz") as temporary:
+    if not (folder / SHEET).exists():
+        with replacing(folder / SHEET) as temporary:
             make_sheet(subject.photo, subject.mask, subject.body).save(temporary)
 
 
 def _more_photos(order: Order) -> list[tuple[Subject, Sheet]]:
     """The further photos, as _prepare left them."""
     folders = [order.library.subject_folder(order.subject) / "more" / str(i) for i in range(1, len(order.more) + 1)]
-    return [(Subject.load(folder), Sheet.load(folder / "sheet.npz")) for folder in folders]
+    return [(Subject.load(folder), Sheet.load(folder / SHEET)) for folder in folders]
 
 
 def _tuned_folder(order: Order) -> Path:
@@ -350,7 +317,7 @@ def _ways(order: Order) -> dict[str, str]:
 
 
 def _speeds(order: Order) -> Path:
-    return order.library.root / f"speeds-{order.device.replace(':', '-')}.json"
+    return speeds_file(order.library.root, order.device)
 
 
 def _render(
@@ -358,9 +325,7 @@ def _render(
     settings: AnimateSettings,
     pipeline: DreamPosePipeline,
     subject: Subject,
-    poses: PoseSequence,
-    moves: Moves | None,
-    behind: Behind | None,
+    finish: Finish,
     report: Report,
 ) -> list[Path]:
     """Render every frame that is not on disk yet; returns the files of all.
@@ -369,7 +334,7 @@ def _render(
     """
     folder, profile = order.folder / "frames", order.profile
     folder.mkdir(exist_ok=True)
-    files = [folder / f"frame_{i:04d}.png" for i in range(len(poses))]
+    files = [folder / f"frame_{i:04d}.png" for i in range(len(finish))]
     interval = settings.guidance_interval or profile.guidance_interval
     guidance = Guidance(settings.s1, settings.s2, interval)
     if order.compile:
@@ -381,8 +346,8 @@ def _render(
         return files
     rendered = pipeline.frames(
         subject.photo,
-        poses,
-        moves if behind is None or moves is None else behind,
+        finish.poses,
+        None if finish.moved is None else finish,
         num_inference_steps=settings.steps,
         s1=settings.s1,
         s2=settings.s2,
@@ -399,7 +364,7 @@ def _render(
         ),
     )
     for index, frame in rendered:
-        write_picture(files[index], frame if behind is None else behind.put(index, frame))
+        write_picture(files[index], finish.put(index, frame))
     return files
 
 
@@ -415,16 +380,17 @@ def _write(
     made, sound = order.folder / "made", order.sound
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
-    drawn = (colour_iuv(iuv) for iuv in poses.iuv)
+    photo, drawn = (subject.fine or subject).photo, (colour_iuv(iuv) for iuv in poses.iuv)
+    small = (resized(frame, poses.width, poses.height) for frame in _pictures(frames))
     steps = (
         ("the video", lambda: write_video(_pictures(frames), made / "video.mp4", settings.fps, sound)),
         (
             "the video side by side",
             lambda: write_video(
-                side_by_side(subject.photo, drawn, _pictures(frames)), made / "side_by_side.mp4", settings.fps, sound
+                side_by_side(photo, drawn, _pictures(frames)), made / "side_by_side.mp4", settings.fps, sound
             ),
         ),
-        ("the GIF", lambda: write_gif(_pictures(frames), made / "clip.gif", settings.fps)),
+        ("the GIF", lambda: write_gif(small, made / "clip.gif", settings.fps)),
         ("the frames", lambda: write_frames_zip(_pictures(frames), made / "frames.zip")),
         ("the poses", lambda: poses.save(made / "poses.npz")),
         ("the thumbnail", lambda: write_thumbnail(made / "thumbnail.jpg", next(_pictures(frames)))),

@@ -9,12 +9,11 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from dreampose_core.framing import PERSON, frame_person
-from dreampose_core.photo import evened
+from dreampose_core.photo import evened, resized
 from pose_tools.body.figure import load_figure
 from pose_tools.body.fit import FittedBody, fit_picture
 from pose_tools.body.raster import draw_iuv
@@ -23,6 +22,7 @@ from pose_tools.finding import extent, find_person, grown, is_somebody_else, per
 from pose_tools.landmarks import Landmarks, find_landmarks
 
 LOOK_SIDE = 1280  # longer side in pixels at which people are looked for
+FINE_FOLDER = "fine"
 FINE = 3  # the framed person is looked at in up to this many times the profile's size
 MIN_PERSON = 120  # pixels from head to feet in the photo
 FEET, HEAD, HIPS, SHOULDERS = (27, 28), (0,), (23, 24), (11, 12)  # mediapipe's numbers of landmarks
@@ -38,16 +38,19 @@ class Subject:
     """One person, ready to be animated at one picture size.
 
     photo: uint8 (H, W, 3) RGB, framed; mask: float32 (H, W), 0..1 the person; body: fitted to the photo, its
-    camera is the photo's; charts: uint8 (H, W, 3) IUV of that body.
+    camera is the photo's; charts: uint8 (H, W, 3) IUV of that body. fine: the same person in the same frame at a
+    multiple of that size, whose detail the film is given; None where a film has the model's own size.
     """
 
     photo: np.ndarray
     mask: np.ndarray
     body: FittedBody
     charts: np.ndarray
+    fine: Subject | None = None
 
     def save(self, folder: Path) -> None:
-        """Write photo.png, mask.png, charts.png and body.json; the folder appears whole or not at all."""
+        """Write photo.png, mask.png, charts.png and body.json, and the fine subject's into a folder `fine`; the folder
+        appears whole or not at all."""
         folder = Path(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
@@ -57,6 +60,8 @@ class Subject:
             Image.fromarray(np.round(self.mask * 255).astype(np.uint8)).save(made / "mask.png")
             Image.fromarray(self.charts).save(made / "charts.png")
             (made / "body.json").write_text(json.dumps(self.body.to_dict()))
+            if self.fine is not None:
+                self.fine.save(made / FINE_FOLDER)
             os.replace(made, folder)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -66,19 +71,21 @@ class Subject:
         folder = Path(folder)
         photo, mask, charts = (np.array(Image.open(folder / f"{n}.png")) for n in ("photo", "mask", "charts"))
         body = FittedBody.from_dict(json.loads((folder / "body.json").read_text()))
-        return cls(photo, mask.astype(np.float32) / 255, body, charts)
+        fine = cls.load(folder / FINE_FOLDER) if (folder / FINE_FOLDER).is_dir() else None
+        return cls(photo, mask.astype(np.float32) / 255, body, charts, fine)
 
 
-def prepare_subject(image: np.ndarray, width: int, height: int) -> Subject:
+def prepare_subject(image: np.ndarray, width: int, height: int, finer: int = 1) -> Subject:
     """Find the one person of a photo, frame them for width x height pixels, and fit a body.
 
-    image: uint8 (H, W, 3) RGB of any size. Raises BadInput, one sentence, where there is no person, more than
+    image: uint8 (H, W, 3) RGB of any size; finer: above 1 the subject has a finer one of so many times the size.
+    Raises BadInput, one sentence, where there is no person, more than
     one, only part of one, or where the person is too small or too dark.
     """
     if too_dark(image):
         raise BadInput("The picture is too dark to see the person; please take a brighter photo.")
     factor = min(1.0, LOOK_SIDE / max(image.shape[:2]))
-    seen = _resize(image, round(image.shape[1] * factor), round(image.shape[0] * factor))
+    seen = resized(image, round(image.shape[1] * factor), round(image.shape[0] * factor))
     seen = evened(seen)
     found = find_person(seen)
     if found is None:
@@ -96,20 +103,33 @@ def prepare_subject(image: np.ndarray, width: int, height: int) -> Subject:
     frame = frame_person(person, image.shape[1], width * fine, height * fine)
     framed = frame.apply(image, person)
     marks = find_landmarks(evened(framed))
+    soft = None if marks is None else marks.mask
     if marks is not None:
-        marks = replace(marks, points=marks.points / fine, mask=_resize(marks.mask, width, height))
+        marks = replace(marks, points=marks.points / fine, mask=resized(marks.mask, width, height))
     inside = None if marks is None else person_mask(marks)
     if inside is None:
         raise BadInput(f"The person could not be made out well enough; {WHOLE}")
-    # whole levels, so that a mask that was saved and loaded is the same
-    mask = np.round(marks.mask * grown(inside, 3) * 255).astype(np.uint8)
-    marks = replace(marks, mask=mask.astype(np.float32) / 255)
-    photo = _resize(framed, width, height)
+    near = grown(inside, 3)
+    marks = replace(marks, mask=_whole_levels(marks.mask * near))
+    photo = resized(framed, width, height)
     body = fit_picture(photo, marks)
     if body.overlap < MIN_OVERLAP:
         raise BadInput(f"The pose of this person could not be read; {WHOLE}")
-    charts = draw_iuv(load_figure(), body.shape, body.pose, body.camera)
-    return Subject(photo, marks.mask, body, charts)
+    subject = _dressed(photo, marks.mask, body)
+    if finer == 1:
+        return subject
+    large = width * finer, height * finer
+    mask = _whole_levels(resized(soft, *large) * resized(near.astype(np.float32), *large))
+    return replace(subject, fine=_dressed(resized(framed, *large), mask, body.scaled(finer)))
+
+
+def _dressed(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Subject:
+    return Subject(photo, mask, body, draw_iuv(load_figure(), body.shape, body.pose, body.camera))
+
+
+def _whole_levels(mask: np.ndarray) -> np.ndarray:
+    """In steps of 1/255, so that a mask that was saved and loaded is the same."""
+    return np.round(mask * 255).astype(np.uint8).astype(np.float32) / 255
 
 
 def _check_whole(landmarks: Landmarks, person: np.ndarray) -> None:
@@ -126,9 +146,3 @@ def _check_whole(landmarks: Landmarks, person: np.ndarray) -> None:
     top, bottom = extent(person, axis=1)
     if max(person[:, 0].sum(), person[:, -1].sum()) > CUT * (bottom - top):
         raise BadInput(f"The picture's edge cuts the person; {WHOLE}")
-
-
-def _resize(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    if picture.shape[:2] == (height, width):
-        return picture
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)

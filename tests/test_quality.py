@@ -22,7 +22,7 @@ from pose_tools.people.kinds import KINDS, STEPS, UNKNOWN
 from tests.dreampose_core.person import CLOTHES, HAIR, SKIN, WALL
 
 WIDTH, HEIGHT, FRAMES = 256, 320, 4
-FAST = ["photo standing still", "carried picture", "mini"]
+FAST = ["photo standing still", "carried picture", "without finetune"]
 
 
 def _drawn_people() -> dict[str, np.ndarray]:
@@ -126,13 +126,13 @@ def test_optical_flow_follows_a_shift():
 
 def test_recipes_write_a_table_and_a_contact_sheet(people, tmp_path, monkeypatch):
     monkeypatch.setattr(record, "RESULTS", tmp_path)
-    quality.main([str(people), "--recipes", ",".join(FAST), "--name", "fast"])
+    quality.main([str(people), "--finer", "1", "--recipes", ",".join(FAST), "--name", "fast"])
     told = json.loads((tmp_path / "fast.json").read_text())
     assert set(told["table"]) == set(FAST) and told["subjects"] == 1
     still, carried, mini = (told["each"]["subject_00000"][name] for name in FAST)
     assert carried["pose_px"] < still["pose_px"] and carried["l1_person"] < still["l1_person"]
     assert mini["unsteady"] < still["unsteady"] and mini["seconds_frame"] > carried["seconds_frame"]
-    assert told["table"]["mini"]["psnr"]["interval"] is None  # one subject has no interval
+    assert told["table"]["without finetune"]["psnr"]["interval"] is None  # one subject has no interval
     assert (tmp_path / "fast.jpg").stat().st_size > 5000
 
 

@@ -1,11 +1,11 @@
 """The photo's appearance carried to a pose: make_sheet once a photo, then carry once a pose.
 
 sheet.py  Sheet, make_sheet      matte.py   alpha, clean foreground colours, completed background
-draw.py   Carried, carry         layers.py  which pixel is body, leg or arm; what one hides of another
+draw.py   Carried, carry, smaller layers.py  which pixel is body, leg or arm; what one hides of another
 relief.py depth and skinning     fill.py    smooth and textured fills that the others share
 """
 
-from dreampose_core.carry.draw import Carried, carry
+from dreampose_core.carry.draw import Carried, carry, smaller
 from dreampose_core.carry.sheet import Sheet, make_sheet
 
-__all__ = ["Carried", "Sheet", "carry", "make_sheet"]
+__all__ = ["Carried", "Sheet", "carry", "make_sheet", "smaller"]

@@ -16,8 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dreampose_core import studio
+from dreampose_core import finishing
 from dreampose_core.library import Library, read_json
+from dreampose_core.profiles import PROFILES
 from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
@@ -272,8 +273,8 @@ def test_another_background_is_put_behind_every_frame(whole, given, tmp_path, mo
     order = replace(first, settings=settings, clip="sea", folder=tmp_path / "job")
     with pytest.raises(BadInput, match="choose a picture"):
         make_clip(order)
-    drawn = Mock(side_effect=studio.carry)
-    monkeypatch.setattr(studio, "carry", drawn)
+    drawn = Mock(side_effect=finishing.carry)
+    monkeypatch.setattr(finishing, "carry", drawn)
     clip = make_clip(replace(order, backdrop=tmp_path / "sea.png"))
     assert drawn.call_count == clip.settings["frames"], "each person is drawn once"
     made, before = (_frames_of(one) for one in (clip, first.library.clip(first.clip)))
@@ -297,6 +298,23 @@ def test_what_is_left_out_of_a_film_changes_it_and_is_said(whole):
     usual_title = clip_view(usual)["title"]
     assert clip_view(made["finetuned"])["title"] == f"{usual_title}, before the finetune"
     assert clip_view(made["refined"])["title"] == f"{usual_title}, without the refiner"
+
+
+def test_a_profile_of_finer_films_makes_them_with_detail_or_without(whole, given, tmp_path, monkeypatch):
+    _, _, first = whole
+    monkeypatch.setitem(PROFILES, "tiny", replace(PROFILES["tiny"], finer=2))
+    order = order_for(tmp_path, given, settings=replace(SETTINGS, background="plain", background_colour="#102030"))
+    clip = make_clip(order)
+    made = _frames_of(clip)
+    assert made.shape[1:3] == (2 * HEIGHT, 2 * WIDTH)
+    assert np.abs(made[:, :9, :9].astype(int) - (0x10, 0x20, 0x30)).max() < 9, "the new background is as large"
+    assert (probe(clip.video).width, probe(clip.side_by_side).height >= 2 * HEIGHT) == (2 * WIDTH, True)
+    assert Image.open(clip.gif).size == (WIDTH, HEIGHT), "small, for messages"
+    assert "likeness" in read_json(clip.report)["readouts"]
+    plain = replace(order, settings=replace(SETTINGS, detailed=False), clip="plain", folder=tmp_path / "plain")
+    assert _frames_of(make_clip(plain)).shape[1:3] == (HEIGHT, WIDTH)
+    known = replace(first, clip="known", folder=tmp_path / "known")
+    assert _frames_of(make_clip(known)).shape[1:3] == (HEIGHT, WIDTH), "a subject of before has no finer photo"
 
 
 def test_a_film_is_read_out_and_the_page_says_how(whole):

@@ -47,6 +47,22 @@ def test_what_is_saved_comes_back_bit_by_bit(subject, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
+def test_a_finer_subject_is_the_same_person_with_more_pixels(subject, tmp_path):
+    photo = draw_person(576, 720)
+    with_fine = prepare_subject(photo, WIDTH, HEIGHT, finer=2)
+    fine = with_fine.fine
+    assert fine.photo.shape == (2 * HEIGHT, 2 * WIDTH, 3) and fine.mask.shape == fine.charts.shape[:2] == (640, 512)
+    assert fine.body.camera.scale == pytest.approx(2 * with_fine.body.camera.scale)
+    shrunk = cv2.resize(fine.photo, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    assert np.abs(shrunk.astype(int) - with_fine.photo).mean() < 1
+    large, small = fine.mask > 0.5, cv2.resize(with_fine.mask, (2 * WIDTH, 2 * HEIGHT)) > 0.5
+    assert (large & small).sum() / (large | small).sum() > 0.97
+    with_fine.save(tmp_path / "one")
+    back = Subject.load(tmp_path / "one")
+    assert np.array_equal(back.fine.photo, fine.photo) and np.array_equal(back.fine.mask, fine.mask)
+    assert subject.fine is None
+
+
 def test_somebody_small_and_aside_is_framed_like_anybody(picture):
     wide = np.full((700, 1200, 3), WALL, np.uint8)
     wide[200:680, 780:1164] = picture
