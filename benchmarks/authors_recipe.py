@@ -107,8 +107,8 @@ class Released:
         loss.item()  # which the released programs log at every step
 
     def train_on(self, stage: str) -> None:
-        """Make one stage's weights take gradients, and those of the others not."""
-        parts = {"unet": (self.unet, self.adapter), "decoder": (self.vae.decoder,)}
+        """Make one stage's weights take gradients, and those of the others not; "" is none of them."""
+        parts = {"unet": (self.unet, self.adapter), "decoder": (self.vae.decoder,), "": ()}
         for part in (self.unet, self.adapter, self.vae, self.clip):
             part.requires_grad_(False)
         for part in parts[stage]:

@@ -3,10 +3,12 @@
     python -m benchmarks.gpu [--size small|full] [--steps 20] [--frames N] [--out FILE] [--compile]
 
 Full size is Stable Diffusion 1.4's at 512x640 on a GPU; small is the same kind of networks at 128x160, for a machine
-without one. Measured are seconds a frame and a subject, and the most memory, each after a warm-up and as the median
-of repeats. A subject of the released recipe is its two steps, measured, times their number (500 and 1500); ours is
-a whole finetune on as many pictures, with its caches, scores, live samples and states on disk. Sampling is also
-compared to the device's own rate of a large matrix product. On a GPU, two caps on memory show what small cards can.
+without one. Measured are seconds a frame and a subject after a warm-up, both recipes in turn, round after round, so
+that a busy machine is as unkind to the one as to the other: given are medians with quartiles and every repeat, and of
+the ratios the least and the most of a round. The most memory is that of each alone. A subject of the released recipe
+is its two steps, measured, times their number (500 and 1500); ours is a whole finetune on as many pictures, with its
+caches, scores, live samples and states on disk. Sampling is also compared to the device's own rate of a large matrix
+product. On a GPU, two caps on memory show what small cards can.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import statistics
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -33,6 +35,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from benchmarks import record
 from benchmarks.authors_recipe import DECODER_STEPS, S1, S2, STEPS, UNET_STEPS, Released
+from benchmarks.spread import ratio, rounds, timing
 from dreampose_core.budget import matrix_rate, seconds_of
 from dreampose_core.crops import Look
 from dreampose_core.finetune import finetune_looks
@@ -45,6 +48,9 @@ from pose_tools.sequence import PoseSequence
 
 GB = 1e9
 SMALL_CARDS = {"finetune": 12 * GB, "sampling": 6 * GB}
+EQUAL = "frame_at_equal_steps"
+STAGES = ("unet", "decoder")  # of the released finetune
+AT_ONCE = 3  # its steps that are timed together
 SETTLE = 10**6  # scores to wait: nothing ends early, both recipes see as many pictures
 
 
@@ -71,7 +77,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Amount:
-    """How much is measured: repeats of each figure; frames of our clip; sampling steps, ours and the released ones;
+    """How much is measured: rounds; frames of our clip; sampling steps, ours and the released ones;
     pictures of both stages of a finetune."""
 
     repeats: int = 3
@@ -170,47 +176,109 @@ def peak_memory(device: torch.device, told: dict):
     told["memory_gb"] = round(max([process.memory_info().rss, *seen]) / GB, 3)
 
 
-def timed(work: Callable[[], object], warm_up: Callable[[], object], repeats: int, device: torch.device) -> dict:
-    """Median seconds of `work` with all of them, and the most memory; `warm_up` is not counted."""
+def memory_alone(make: Callable[[], Callable[[], object]], device: torch.device) -> float:
+    """Most gigabytes of making a work and doing it, with nothing of another recipe on the device; it warms up, too."""
     told: dict = {}
     with peak_memory(device, told):
-        warm_up()
-        seconds = [seconds_of(work, device) for _ in range(repeats)]
-    return {"seconds": statistics.median(seconds), "all": [round(value, 4) for value in seconds]} | told
+        make()()
+    return told["memory_gb"]
 
 
-def measure_released(size: Size, device: torch.device, amount: Amount) -> dict:
-    """Seconds a frame and a subject of the released recipe."""
-    photo, _, _ = scene(size, 1)
-    model = Released(build_model(size, device, torch.float32), photo).for_sampling()
-    frame = timed(lambda: model.frame(amount.released_steps), lambda: model.frame(2), amount.repeats, device)
-    del model
-    model = Released(build_model(size, device, torch.float32), photo)
-    steps = {}
-    for stage, step in (("unet", model.unet_step), ("decoder", model.decoder_step)):
-        model.train_on(stage)
-        steps[stage] = timed(step, step, max(3, 2 * amount.repeats), device)
-    seconds = sum(one["seconds"] * count for one, count in zip(steps.values(), amount.pictures, strict=True))
-    memory = max(one["memory_gb"] for one in steps.values())
-    return {"frame": frame, "unet_step": steps["unet"], "decoder_step": steps["decoder"]} | {
-        "subject": {"seconds": seconds, "memory_gb": memory, "steps": list(amount.pictures)}
-    }
-
-
-def measure_sampling(
-    model: DreamPosePipeline, size: Size, amount: Amount, steps: int, scheduler: str, device: torch.device
-) -> dict:
-    """Seconds a frame of ours, of a clip whose photo is encoded once."""
+def clip_maker(
+    model: DreamPosePipeline, size: Size, amount: Amount, scheduler: str, device: torch.device
+) -> Callable[[int], None]:
+    """What makes a clip of ours in so many steps; its photo is encoded once."""
     photo, poses, _ = scene(size, amount.frames)
 
-    def clip(of: PoseSequence, count: int) -> None:
-        options = {"num_inference_steps": count, "s1": S1, "s2": S2, "scheduler": scheduler}
-        for _ in model.frames(photo, of, batch_size=amount.frames if device.type == "cpu" else None, **options):
+    def make(steps: int) -> None:
+        options = {"num_inference_steps": steps, "s1": S1, "s2": S2, "scheduler": scheduler}
+        for _ in model.frames(photo, poses, batch_size=amount.frames if device.type == "cpu" else None, **options):
             pass
 
-    told = timed(lambda: clip(poses, steps), lambda: clip(poses, 2), amount.repeats, device)
-    told["seconds"] /= amount.frames
-    return told | {"steps": steps, "scheduler": scheduler, "frames": amount.frames}
+    return make
+
+
+def compare_frames(
+    size: Size, device: torch.device, precision: torch.dtype, amount: Amount, compiled: bool
+) -> tuple[dict, dict]:
+    """Figures of a frame: the released one, ours and ours at equal steps; and how many times faster ours are."""
+    photo, ours = scene(size, 1)[0], {"frame": ("unipc", amount.steps), EQUAL: ("pndm", amount.released_steps)}
+
+    def make_released() -> Callable[[int], object]:
+        return Released(build_model(size, device, torch.float32), photo).for_sampling().frame
+
+    def make_ours(model: DreamPosePipeline, name: str) -> Callable[[int], object]:
+        return clip_maker(model, size, amount, ours[name][0], device)
+
+    memory = {"released": memory_alone(lambda: partial(make_released(), 2), device)}
+    for name in ours:
+        memory[name] = memory_alone(
+            lambda name=name: partial(make_ours(build_model(size, device, precision), name), 2), device
+        )
+    model, released = build_model(size, device, precision), make_released()
+    if compiled:
+        model.compile()
+    works = {"released": (released, amount.released_steps, 1)}
+    works |= {name: (make_ours(model, name), steps, amount.frames) for name, (_, steps) in ours.items()}
+    took = rounds(
+        {
+            name: lambda work=work, steps=steps, frames=frames: seconds_of(lambda: work(steps), device) / frames
+            for name, (work, steps, frames) in works.items()
+        },
+        amount.repeats,
+    )
+    rate = matrix_rate(str(device))
+    told = {name: timing(seconds) | {"memory_gb": memory[name]} for name, seconds in took.items()}
+    for name, (scheduler, steps) in ours.items():
+        calls = steps + (scheduler == "pndm")
+        told[name] |= {"steps": steps, "scheduler": scheduler, "frames": amount.frames}
+        told[name]["of_matrix_rate"] = frame_flops(model, size, calls) / told[name]["seconds"] / rate
+    return told, {name: ratio(took["released"], took[name]) for name in ours}
+
+
+def compare_subjects(
+    size: Size, device: torch.device, precision: torch.dtype, amount: Amount, tunings: Sequence[str]
+) -> tuple[dict, dict]:
+    """Figures of a subject: the released recipe's with its two steps, ours by tuning; and how many times faster."""
+    photo, chosen = scene(size, 1)[0], {name: settings_for(name, amount.pictures, size) for name in tunings}
+
+    def make_released(stage: str) -> Callable[[], object]:
+        model = Released(build_model(size, device, torch.float32), photo)
+        return partial(released_steps, model, stage, 1, device)
+
+    memory = {stage: memory_alone(lambda stage=stage: make_released(stage), device) for stage in STAGES}
+    short = {name: shortened(settings) for name, settings in chosen.items()}
+    for name, few in short.items():
+        memory[name] = memory_alone(
+            lambda few=few: partial(tune, build_model(size, device, precision), size, few), device
+        )
+    released = Released(build_model(size, device, torch.float32), photo)
+    model = build_model(size, device, precision)
+    works = {stage: partial(released_steps, released, stage, AT_ONCE, device) for stage in STAGES}
+    for name, settings in chosen.items():
+        works[name] = lambda settings=settings: seconds_of(lambda: tune(model, size, settings), device)
+    took = rounds(works, amount.repeats)
+    steps = {stage: timing(took[stage]) | {"memory_gb": memory[stage]} for stage in STAGES}
+    parts = zip(*(took[stage] for stage in STAGES), strict=True)
+    whole = [sum(second * count for second, count in zip(one, amount.pictures, strict=True)) for one in parts]
+    told = {f"{stage}_step": one for stage, one in steps.items()}
+    told["released"] = timing(whole) | {
+        "memory_gb": max(memory[stage] for stage in STAGES), "steps": list(amount.pictures)
+    }  # fmt: skip
+    for name, settings in chosen.items():
+        counts = {"steps": [settings.steps, settings.decoder_steps], "batch": [settings.batch, settings.decoder_batch]}
+        told[name] = timing(took[name]) | {"memory_gb": memory[name]} | counts
+    return told, {f"subject_{name}": ratio(whole, took[name]) for name in chosen}
+
+
+def released_steps(model: Released, stage: str, count: int, device: torch.device) -> float:
+    """Seconds of a step, the mean of some, after one that is not counted."""
+    step = model.unet_step if stage == "unet" else model.decoder_step
+    model.train_on(stage)
+    step()
+    seconds = seconds_of(lambda: [step() for _ in range(count)], device) / count
+    model.train_on("")
+    return seconds
 
 
 def frame_flops(model: DreamPosePipeline, size: Size, calls: int) -> int:
@@ -239,17 +307,15 @@ def settings_for(name: str, pictures: tuple[int, int], size: Size) -> FinetuneSe
     return replace(chosen, steps=steps, decoder_steps=decoder_steps, patience=SETTLE)
 
 
-def measure_finetune(model: DreamPosePipeline, size: Size, settings: FinetuneSettings, device: torch.device) -> dict:
-    """Seconds of a whole finetune of ours, and the most memory; it runs once, after a warm-up of a few steps."""
-    _, _, look = scene(size, 1)
-    short = replace(settings, steps=2, decoder_steps=2, crops=4, held_out=1)
+def shortened(settings: FinetuneSettings) -> FinetuneSettings:
+    """A few steps of the same kind, to warm up, and for the memory, which does not depend on their number."""
+    return replace(settings, steps=2, decoder_steps=2, crops=4, held_out=1, preview_steps=2)
 
-    def run(chosen: FinetuneSettings) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            finetune_looks(model, [look], chosen, Path(folder) / "tuned", silent)
 
-    told = timed(lambda: run(settings), lambda: run(short), 1, device)
-    return told | {"steps": [settings.steps, settings.decoder_steps], "batch": [settings.batch, settings.decoder_batch]}
+def tune(model: DreamPosePipeline, size: Size, settings: FinetuneSettings) -> None:
+    """A whole finetune of ours, with its caches, scores, live samples and states on disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        finetune_looks(model, [scene(size, 1)[2]], settings, Path(folder) / "tuned", silent)
 
 
 def under_cap(work: Callable[[], dict], cap: float, device: torch.device) -> dict | None:
@@ -270,17 +336,30 @@ def under_cap(work: Callable[[], dict], cap: float, device: torch.device) -> dic
 
 def small_cards(size: Size, device: torch.device, precision: torch.dtype, amount: Amount) -> dict:
     """A finetune within 12 GB and sampling within 6 GB, with the settings that are meant for such cards."""
-    few = settings_for("small", (50, 50), size)
+    few, little = settings_for("small", (50, 50), size), replace(amount, frames=2)
+
+    def once(make: Callable[[], Callable[[], object]]) -> dict:
+        told: dict = {}
+        with peak_memory(device, told):
+            work = make()
+            seconds = seconds_of(work, device)
+        return {"seconds": seconds} | told
 
     def sample() -> dict:
-        model, little = build_model(size, device, precision), replace(amount, frames=2, repeats=1)
-        return measure_sampling(model, size, little, amount.steps, "unipc", device)
+        def make() -> Callable[[], object]:
+            model = build_model(size, device, precision)
+            return partial(clip_maker(model, size, little, "unipc", device), amount.steps)
 
-    def tune() -> dict:
-        return measure_finetune(build_model(size, device, precision), size, few, device)
+        told = once(make)
+        counts = {"frames": little.frames, "steps": amount.steps}
+        return told | {"seconds": told["seconds"] / little.frames} | counts
 
     return {
-        "finetune": under_cap(tune, SMALL_CARDS["finetune"], device),
+        "finetune": under_cap(
+            lambda: once(lambda: partial(tune, build_model(size, device, precision), size, few)),
+            SMALL_CARDS["finetune"],
+            device,
+        ),
         "sampling": under_cap(sample, SMALL_CARDS["sampling"], device),
     }
 
@@ -290,31 +369,24 @@ def compare(
 ) -> dict:
     """All figures of one run on one device."""
     precision = torch.bfloat16 if device.type == "cuda" else torch.float32
-    released = measure_released(size, device, amount)
-    gc.collect()
-    model = build_model(size, device, precision)
     rate = matrix_rate(str(device))
-    chosen = {name: settings_for(name, amount.pictures, size) for name in tunings}
-    subjects = {name: measure_finetune(model, size, settings, device) for name, settings in chosen.items()}
-    if compiled:
-        model.compile()
-    ours = measure_sampling(model, size, amount, amount.steps, "unipc", device)
-    equal = measure_sampling(model, size, amount, amount.released_steps, "pndm", device)
-    for told, calls in ((ours, amount.steps), (equal, amount.released_steps + 1)):
-        told["of_matrix_rate"] = frame_flops(model, size, calls) / told["seconds"] / rate
-    del model
+    subjects, faster = compare_subjects(size, device, precision, amount, tunings)
+    gc.collect()
+    frames, ratios = compare_frames(size, device, precision, amount, compiled)
     return {
         "matrix_rate_tflops": rate / 1e12,
         "precision": str(precision).removeprefix("torch."),
         "compiled": compiled,
-        "released": released,
-        "ours": {"frame": ours, "frame_at_equal_steps": equal, "subject": subjects},
+        "repeats": amount.repeats,
+        "released": {
+            "frame": frames.pop("released"),
+            "unet_step": subjects.pop("unet_step"),
+            "decoder_step": subjects.pop("decoder_step"),
+            "subject": subjects.pop("released"),
+        },
+        "ours": frames | {"subject": subjects},
         "small_cards": small_cards(size, device, precision, amount),
-        "ratios": {
-            "frame": released["frame"]["seconds"] / ours["seconds"],
-            "frame_at_equal_steps": released["frame"]["seconds"] / equal["seconds"],
-        }
-        | {f"subject_{name}": released["subject"]["seconds"] / told["seconds"] for name, told in subjects.items()},
+        "ratios": ratios | faster,
     }
 
 
@@ -326,7 +398,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, help="of our clip; default 36 on a GPU, 4 elsewhere")
     parser.add_argument("--pictures", type=int, nargs=2, default=(UNET_STEPS, DECODER_STEPS), metavar=("N", "M"))
     parser.add_argument("--tunings", choices=TUNINGS, nargs="+", default=tuple(TUNINGS), help="default all")
-    parser.add_argument("--repeats", type=int, default=Amount.repeats)
+    parser.add_argument("--repeats", type=int, default=Amount.repeats, help="rounds; default %(default)s")
     parser.add_argument("--compile", action="store_true", help="compile our networks for sampling")
     parser.add_argument("--out", type=Path, help="default benchmarks/results/gpu.json, or gpu_small.json")
     options = parser.parse_args(arguments)
@@ -340,19 +412,23 @@ def main(arguments: list[str] | None = None) -> None:
         options.released_steps,
         tuple(options.pictures),
     )
-    begun = time.monotonic()
+    begun, worked = time.monotonic(), time.process_time()
     figures = compare(SIZES[name], device, amount, options.tunings, options.compile)
+    seconds, worked = time.monotonic() - begun, time.process_time() - worked
+    threads = torch.get_num_threads()
     about = {
         "size": name,
         "pixels": [SIZES[name].width, SIZES[name].height],
         "weights": "random",
-        "threads": None if on_card else torch.get_num_threads(),
+        "threads": None if on_card else threads,
+        "share_of_threads": None if on_card else worked / seconds / threads,  # less than 1: others had the cores too
         "load_average": [round(load, 1) for load in os.getloadavg()],  # other processes of the machine count in it
-        "run_seconds": round(time.monotonic() - begun),
+        "run_seconds": round(seconds),
     }
-    path = record.write("gpu" if name == "full" else f"gpu_{name}", about | _rounded(figures), options.out)
-    for what, ratio in figures["ratios"].items():
-        print(f"{what}: {ratio:.1f} times faster than the released recipe")
+    path = record.write("gpu" if name == "full" else f"gpu_{name}", _rounded(about | figures), options.out)
+    for what, times in figures["ratios"].items():
+        span = f"({times['least']:.1f} to {times['most']:.1f} in {amount.repeats} rounds)"
+        print(f"{what}: {times['median']:.1f} times faster than the released recipe {span}")
     part = figures["ours"]["frame"]["of_matrix_rate"]
     print(f"sampling reaches {part:.0%} of this device's matrix product ({figures['matrix_rate_tflops']:.3g} TFLOP/s)")
     print(path)

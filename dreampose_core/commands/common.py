@@ -20,7 +20,7 @@ from dreampose_core.library import Library
 from dreampose_core.more_photos import MOST_MORE, NO_MORE, check_more
 from dreampose_core.photo import open_photo
 from dreampose_core.profiles import DEFAULT_PROFILE
-from dreampose_core.progress import TITLES, Progress, Report, SecondsLeft
+from dreampose_core.progress import TITLES, TRAINING, Progress, Report, SecondsLeft
 from dreampose_core.rules import Number, Span, Switch
 from dreampose_core.settings import RULES, AnimateSettings
 from dreampose_core.studio import Order
@@ -149,14 +149,18 @@ def alone(library: Library, what: str, name: str = "subject") -> Iterator[None]:
 
 
 def progress_lines(expected: Mapping[str, float]) -> Report:
-    """A report that writes lines with the seconds left of the whole job to stderr. expected: as SecondsLeft's."""
+    """A report that writes lines with the seconds left of the whole job to stderr, and once whatever a finetune says:
+    what it will need, what it begins anew. expected: as SecondsLeft's."""
     stream = sys.stderr
     left, live = SecondsLeft(expected), stream.isatty()
-    last = {"stage": "", "at": 0.0}
+    last = {"stage": "", "at": 0.0, "said": ""}
 
     def report(progress: Progress) -> None:
         seconds = left.update(progress)
         new = progress.stage != last["stage"]
+        if progress.stage in TRAINING and progress.message not in ("", last["said"]):
+            stream.write(f"\r\x1b[K{progress.message}\n" if live else f"{progress.message}\n")
+            last["said"] = progress.message
         if not (live or new or progress.step == progress.total or time.monotonic() - last["at"] > LINE_EVERY):
             return
         loss = "" if progress.loss is None else f", loss {progress.loss:.4f}"

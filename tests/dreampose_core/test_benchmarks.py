@@ -1,11 +1,13 @@
 """The comparison with the released recipe at a tiny size: what it runs is what is told of that recipe, and it runs."""
 
 import json
+import math
 
 import torch
 
 from benchmarks.authors_recipe import Released
 from benchmarks.gpu import SIZES, build_model, main, scene
+from benchmarks.spread import interval, ratio, rounds, timing
 
 
 def test_the_released_recipe_does_what_is_told_of_it():
@@ -42,13 +44,38 @@ def test_the_whole_comparison_at_the_least(tmp_path):
     told = json.loads((tmp_path / "results" / "gpu.json").read_text())
     assert {"date", "machine", "size", "weights", "precision", "matrix_rate_tflops", "small_cards"} <= told.keys()
     frame, ours = told["released"]["frame"]["seconds"], told["ours"]["frame"]["seconds"]
-    assert abs(told["ratios"]["frame"] - frame / ours) < 0.01 * frame / ours
+    assert abs(told["ratios"]["frame"]["median"] - frame / ours) < 0.01 * frame / ours
     assert told["ours"]["subject"]["lora"]["steps"] == [2, 1]
     assert set(told["ratios"]) == {"frame", "frame_at_equal_steps", "subject_lora"}
     assert 0 < told["ours"]["frame"]["of_matrix_rate"] < 1
     assert told["released"]["frame"]["memory_gb"] > 0
+    subject = told["released"]["subject"]
+    steps = [told["released"][f"{stage}_step"]["seconds"] for stage in ("unet", "decoder")]
+    assert abs(subject["seconds"] - 4 * sum(steps)) < 0.01 * subject["seconds"]
+    assert 0 < told["share_of_threads"] < 1.5
     if not torch.cuda.is_available():
         assert told["small_cards"] == {"finetune": None, "sampling": None}  # there is no card to put a cap on
+
+
+def test_works_are_measured_in_turn_and_their_spread_is_told():
+    order, clock = [], iter(range(1, 100))
+
+    def work(name: str, factor: int):
+        def run() -> float:
+            order.append(name)
+            return factor * float(next(clock))
+
+        return run
+
+    took = rounds({"a": work("a", 10), "b": work("b", 1)}, 3)
+    assert "".join(order) == "abbaab" and took == {"a": [10.0, 40.0, 50.0], "b": [2.0, 3.0, 6.0]}
+    repeats = [3.0, 1.0, 2.0, 9.0, 2.0]
+    assert timing(repeats) == {"seconds": 2.0, "quartiles": [2.0, 3.0], "all": repeats}
+    slower = ratio(took["a"], took["b"])
+    assert (slower["least"], slower["median"], slower["most"]) == (5.0, 50 / 6, 40 / 3)
+    mean, half = interval([0.0, 1.0, 2.0, 3.0, float("nan")])
+    assert mean == 1.5 and abs(half - 1.29099 / 2 * 3.18245) < 1e-4
+    assert interval([4.0])[0] == 4.0 and math.isnan(interval([4.0])[1]) and math.isnan(interval([])[0])
 
 
 def _weights(model):
