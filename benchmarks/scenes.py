@@ -5,7 +5,7 @@ is measured by, which no recipe sees.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,7 @@ from dreampose_core.readouts import GARMENT_PARTS
 from dreampose_core.subject import FINE, LOOK_SIDE, Subject, prepare_subject
 from dreampose_core.training.prepare import true_pose
 from pose_tools.body.figure import Pose, joint_positions, load_figure
-from pose_tools.body.fit import FittedBody, fit_body, fit_joints
+from pose_tools.body.fit import FittedBody, Seen, fit_body, follow
 from pose_tools.body.raster import draw_iuv
 from pose_tools.body.track import track_person
 from pose_tools.errors import BadInput
@@ -163,12 +163,15 @@ def _at_most(picture: np.ndarray) -> np.ndarray:
 def _bodies(body: FittedBody, framed: list[np.ndarray], fps: float) -> tuple[list[FittedBody], np.ndarray]:
     """The subject's body in the pose of each frame after the first, and the frames' person masks."""
     track = track_person(iter(framed), fps)
+    seen = [
+        Seen(pose, camera.with_depth(joint_positions(load_figure(), track.shape, pose)), camera.scale)
+        for pose, camera in zip(track.poses, track.cameras, strict=True)
+    ]
     out, masks = [], []
-    for frame, pose, camera in list(zip(framed, track.poses, track.cameras, strict=True))[1:]:
+    for frame, now in zip(framed[1:], seen[1:], strict=True):
         found = find_landmarks(frame)
         masks.append(np.zeros(frame.shape[:2], np.float32) if found is None else found.mask)
-        joints = camera.with_depth(joint_positions(load_figure(), track.shape, pose))
-        out.append(fit_joints(body, joints, scale=camera.scale, near=pose))
+        out.append(follow(body, seen[0], now))
     return out, np.stack(masks)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from dreampose_core.carry import carry, make_sheet
 from dreampose_core.modeling import LATENT_STRIDE, POSES_AROUND
-from pose_tools.body.figure import Camera, Pose, bone_transforms, joint_positions, load_figure
-from pose_tools.body.fit import FittedBody, fit_body, fit_joints
+from pose_tools.body.figure import Camera, Pose, load_figure
+from pose_tools.body.fit import FittedBody, Seen, fit_body, follow
 from pose_tools.body.raster import draw_iuv
 from pose_tools.landmarks import find_landmarks
 from pose_tools.processes import in_processes
@@ -60,23 +60,16 @@ def _prepare_subject(job: tuple[Path, Path]) -> None:
 
 
 def true_pose(body: FittedBody, people: dict, index: int) -> Pose:
-    """The true pose of a rendered frame, put on the body that was fitted to the photo (row 0).
-
-    Where the fit's joints lie beside the photo's true ones, they do so in every frame, as if the difference were fixed
-    to the bones: so what the photo shows at a place of the body stays there, as it does when one estimator sees both
-    photo and motion.
-    """
-    figure, camera = load_figure(), body.camera
-    joints = people["joints"].astype(float)
-    first, now = (Pose(people["rotations"][i].astype(float), float(people["yaw"][i]), np.zeros(3)) for i in (0, index))
-    beside = camera.project(joint_positions(figure, body.shape, body.pose)) - joints[0, :, :2]
-    was, new = (bone_transforms(figure, body.shape, pose)[:, :, :3] for pose in (first, now))
-    turned = new @ was.swapaxes(1, 2)
-    space = np.stack([beside[:, 0], np.zeros(len(beside)), -beside[:, 1]], 1) / camera.scale
-    across, deep, up = np.einsum("bij,bj->ib", turned, space) * camera.scale
-    scale = float(people["camera"][0])
-    goal = joints[index] + np.stack([across, -up, deep / scale], 1)
-    return fit_joints(body, goal, scale=scale, near=now).pose
+    """The true pose of a rendered frame, put on the body that was fitted to the photo, which is row 0."""
+    photo, now = (
+        Seen(
+            Pose(people["rotations"][row].astype(float), float(people["yaw"][row]), np.zeros(3)),
+            people["joints"][row].astype(float),
+            float(people["camera"][0]),
+        )
+        for row in (0, index)
+    )
+    return follow(body, photo, now).pose
 
 
 def levels(share: np.ndarray) -> np.ndarray:

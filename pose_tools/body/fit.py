@@ -15,6 +15,8 @@ from pose_tools.body.derivatives import ancestors, articulate, rigid_points
 from pose_tools.body.evidence import BodyProblem, Evidence
 from pose_tools.body.figure import (
     Pose,
+    bone_transforms,
+    joint_positions,
     load_figure,
     rotation_matrices,
     rotation_vectors,
@@ -172,6 +174,31 @@ def fit_joints(body: FittedBody, joints: np.ndarray, scale: float | None = None,
     drawn = camera.project(articulate(figure, body.shape, pose.rotations, near.yaw).place + x[:3])
     error = np.linalg.norm(drawn - joints[:, :2], axis=1).mean()
     return replace(body, pose=pose, error_px=float(error))
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A person as something else than the fit saw them: pose; joints (B, 3) as fit_joints takes them; scale: px a metre
+    in the world of their depths."""
+
+    pose: Pose
+    joints: np.ndarray
+    scale: float
+
+
+def follow(body: FittedBody, photo: Seen, now: Seen) -> FittedBody:
+    """The body that was fitted to a photo, in the pose of another picture of the same person; both seen by one other.
+
+    Where the fit's joints lie beside the photo's as seen, they do so afterwards, as if the difference were fixed to the
+    bones: so what the photo shows at a place of the body stays at that place.
+    """
+    figure, camera = load_figure(), body.camera
+    beside = camera.project(joint_positions(figure, body.shape, body.pose)) - photo.joints[:, :2]
+    was, new = (bone_transforms(figure, body.shape, seen.pose)[:, :, :3] for seen in (photo, now))
+    space = np.stack([beside[:, 0], np.zeros(len(beside)), -beside[:, 1]], 1) / camera.scale
+    across, deep, up = np.einsum("bij,bkj,bk->ib", new, was, space) * camera.scale
+    joints = now.joints + np.stack([across, -up, deep / now.scale], 1)
+    return fit_joints(body, joints, scale=now.scale, near=replace(now.pose, shift=np.zeros(3)))
 
 
 def _as_fitted(problem: BodyProblem, x: np.ndarray, landmarks: Landmarks) -> FittedBody:

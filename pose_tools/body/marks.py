@@ -40,7 +40,10 @@ def mark_shifts(index: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 def depth_errors(index: NDArray[np.integer], yaw: float) -> NDArray[np.float64]:
-    """(L,) metres by which the landmarks `index` (L,) lie too deep on the mean, beside the middle of the hips, of a person
-    who faces `yaw` (radians, 0 toward the camera, positive toward the picture's right)."""
+    """(L,) metres by which the landmarks `index` (L,) lie too deep on the mean, beside the middle of the hips.
+
+    yaw: where the person faces, in radians, 0 toward the camera, positive toward the picture's right.
+    """
     left, right = (np.array([1, np.cos(f), np.sin(f), np.cos(2 * f), np.sin(2 * f)]) for f in (yaw, -yaw))
-    return np.array([_ERRORS[_LEFT_OF.get(i, i)][1] @ (right if i in _LEFT_OF else left) for i in map(int, index)]) / 100
+    waves = [(_ERRORS[_LEFT_OF.get(i, i)][1], right if i in _LEFT_OF else left) for i in map(int, index)]
+    return np.array([np.dot(*pair) for pair in waves]) / 100

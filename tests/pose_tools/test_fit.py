@@ -12,7 +12,7 @@ from pose_tools.body.camera import Camera
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points, skinned_points
 from pose_tools.body.evidence import Evidence
 from pose_tools.body.figure import Pose, bone_transforms, joint_positions, rotation_matrices, rotation_vectors
-from pose_tools.body.fit import FittedBody, facing, fit_body, fit_joints, fit_picture
+from pose_tools.body.fit import FittedBody, Seen, facing, fit_body, fit_joints, fit_picture, follow
 from pose_tools.body.raster import draw_iuv
 from tests.pose_tools.bodies import FIGURE, ROW, body_inside, perfect_landmarks, posed
 
@@ -167,3 +167,20 @@ def test_upright_people_stand_upright(path):
     leaning = np.rad2deg(rotation_vectors(turned)[:, 0])
     for bone in ("root", "spine04", "spine02", "neck01", "head"):
         assert abs(leaning[ROW[bone]]) < 12, bone
+
+
+def test_a_body_beside_the_true_joints_follows_beside_them():
+    pose, later = posed(0.1), posed(0.5, upperarm01_L=[0, -0.3, 0], head=[0.1, 0, 0])
+    body = FittedBody(SHAPE, pose, CAMERA, 1.0, 0.0)
+
+    def seen(at: Pose, up: float) -> Seen:
+        joints = CAMERA.with_depth(joint_positions(FIGURE, SHAPE, at))
+        joints[ROW["head"], 1] -= up
+        return Seen(at, joints, CAMERA.scale)
+
+    still = follow(body, seen(pose, 6.0), seen(pose, 6.0))
+    assert np.abs(CAMERA.project(joint_positions(FIGURE, SHAPE, still.pose) - joint_positions(FIGURE, SHAPE, pose)) -
+                  CAMERA.project(np.zeros(3))).max() < 0.3
+    moved = follow(body, seen(pose, 6.0), seen(later, 6.0))
+    places = [joint_positions(FIGURE, SHAPE, p)[ROW["head"]] for p in (moved.pose, later)]
+    assert np.linalg.norm(CAMERA.project(places[0]) - CAMERA.project(places[1])) < 1.0
