@@ -7,7 +7,7 @@ layer (trunk with skirt, head and hair; two arms; two legs) has a front with the
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import cv2
@@ -15,9 +15,10 @@ import numpy as np
 
 from dreampose_core.carry.behind import back_colours
 from dreampose_core.carry.fill import grow, mirror_fill
-from dreampose_core.carry.layers import Layers, split
+from dreampose_core.carry.layers import Layers, skin_like, split
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
 from dreampose_core.carry.relief import Relief, round_layer
+from dreampose_core.carry.shoes import Shoe, dress_back, find_shoe
 from dreampose_core.carry.skirt import hanging, measure_skirt
 from dreampose_core.carry.views import (
     ARM_L,
@@ -106,9 +107,15 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     layers = split(small, coverage, view)
     solid = layers.extent & (coverage > 0.5)
     reliefs = [_relief(group, solid[group], layers, view, camera.scale) for group in range(GROUPS)]
-    front, back, seen = _textures(cutout.colours, cutout.alpha, layers, view, reliefs[TRUNK].weights, unit)
+    skin = skin_like(cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32), coverage > 0.5, view)
+    shoes = {
+        leg: find_shoe(small, layers.label == leg, skin, reliefs[leg].weights, side)
+        for leg, side in ((LEG_L, "L"), (LEG_R, "R"))
+    }
+    front, back, seen = _textures(cutout.colours, cutout.alpha, layers, view, reliefs[TRUNK].weights, shoes, unit)
     covered = [cv2.resize(one[..., 3], grid, interpolation=cv2.INTER_AREA) / np.float32(255) for one in front]
     free = hanging(figure, body.shape, transforms)
+    reliefs = [_shod(relief, shoes.get(group)) for group, relief in enumerate(reliefs)]
     mesh = _mesh(layers, solid, covered, reliefs, transforms, free, camera, cell)
     return Sheet(body, cutout.background, front, back, seen, **mesh, cell=cell)
 
@@ -134,12 +141,23 @@ def _relief(group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale
     return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], group == TRUNK, skirt)
 
 
+def _shod(relief: Relief, shoe: Shoe | None) -> Relief:
+    """The relief with the texture of a shoe's unseen sides taken where the shoe is plain."""
+    if shoe is None:
+        return relief
+    height, width = shoe.shod.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    there = shoe.plain - np.stack([x, y], -1)
+    return replace(relief, side=np.where(shoe.shod[..., None], there, relief.side))
+
+
 def _textures(
     colours: np.ndarray,
     alpha: np.ndarray,
     layers: Layers,
     view: BodyView,
     trunk_weights: np.ndarray,
+    shoes: dict[int, Shoe | None],
     unit: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """front (L,H,W,4), back (L,H,W,4) and seen (L,H,W), uint8, as a Sheet keeps them."""
@@ -178,6 +196,8 @@ def _textures(
             drawn, invented = back_colours(front[group, ..., :3], own, trunk_weights, view, unit)
             back[group, ..., :3] = drawn
             back[group, ..., 3] = 255 * BACK_SEEN * (1 - 0.7 * invented)
+        elif shoes.get(group):
+            dress_back(back[group], front[group], shoes[group])
         near = (
             cv2.dilate(front[group, ..., 3], np.ones((3, 3), np.uint8), iterations=max(2, round(3 * unit)))
             > 0

@@ -140,6 +140,23 @@ def test_hair_is_as_full_from_the_side_as_from_the_front():
     assert _like(carry(sheet, _turned(body.pose, 90)).picture[at][side[at]], HAIR).mean() > 0.6
 
 
+def test_a_shoe_has_no_laces_at_its_heel_and_a_low_one_goes_around_it():
+    shoe, lace = (20, 90, 40), (245, 245, 245)
+    for low in (False, True):
+        photo, mask, body = _person()
+        part = draw_iuv(load_figure(), body.shape, body.pose, body.camera)[..., 0]
+        foot = np.isin(part, (5, 6))
+        y = np.arange(HEIGHT)[:, None]
+        top = np.flatnonzero(foot.any(1))[0]
+        bare = top + 0.6 * foot.any(1).sum() * low
+        photo[foot & (y > bare)] = shoe
+        photo[foot & (y % 4 < 2) & (y < top + 10) & (not low)] = lace
+        behind = carry(make_sheet(photo, mask, body), _turned(body.pose, 180))
+        heel = np.isin(behind.iuv[..., 0], (5, 6)) & (behind.alpha > 0.9) & (y > top + (9 if low else 3))
+        heel = cv2.erode(heel.astype(np.uint8), np.ones((1, 3))) > 0
+        assert heel.sum() > 20 and _like(behind.picture, shoe)[heel].mean() > 0.9
+
+
 def test_what_an_arm_hid_is_filled_with_the_dress(person):
     _, _, body, sheet = person
     lifted = _moved(_moved(body.pose, "upperarm01.L", 1, -70), "upperarm01.R", 1, 70)
