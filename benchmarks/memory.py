@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.gpu import SIZES, Size, build_model
+from benchmarks.random_models import SIZES, Size, build_model
 from dreampose_core.budget import bytes_kept
 from dreampose_core.modeling import LATENT_CHANNELS, LATENT_STRIDE
 from dreampose_core.trainable import unet_to_train, vae_to_train

@@ -6,7 +6,8 @@ import math
 import torch
 
 from benchmarks.authors_recipe import Released
-from benchmarks.gpu import SIZES, build_model, main, scene
+from benchmarks.gpu import main
+from benchmarks.random_models import SIZES, build_model, scene
 from benchmarks.spread import interval, ratio, rounds, timing
 
 

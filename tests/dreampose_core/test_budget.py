@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.gpu import SIZES, build_model
 from benchmarks.memory import decoder_step, unet_step
+from benchmarks.random_models import SIZES, build_model
 from dreampose_core.budget import bytes_kept, finetune_need, free_memory, matrix_rate, room_for_finetune
 from dreampose_core.finetune import finetune_looks
 from dreampose_core.trainable import unet_to_train, vae_to_train
