@@ -131,9 +131,9 @@ def load_state(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimize
 
     BadInput where it is damaged or of another model.
     """
-    weights, _ = load_tensors(folder / WEIGHTS)
+    weights, _ = _read(folder / WEIGHTS)
     fill(trained(learner), weights)
-    tensors, info = load_tensors(folder / OPTIMIZER)
+    tensors, info = _read(folder / OPTIMIZER)
     state: dict[int, dict] = {}
     try:
         for name, value in (tensors | info["numbers"]).items():
@@ -141,13 +141,13 @@ def load_state(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimize
             state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         return dict(json.loads((folder / STATE).read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"The checkpoint {folder} is damaged; delete it to go on from the one before.") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(folder) from error
 
 
 def load_average(folder: Path, learner: nn.Module) -> list[Tensor]:
     """The averaged weights of a checkpoint, in the order of the trained ones."""
-    weights, _ = load_tensors(folder / AVERAGE)
+    weights, _ = _read(folder / AVERAGE)
     names = trained(learner)
     if weights.keys() != names.keys():
         raise _foreign()
@@ -168,6 +168,17 @@ def fill(parameters: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) 
         if parameter.shape != weights[name].shape:
             raise _foreign()
         parameter.copy_(weights[name])
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    try:
+        return load_tensors(path)
+    except BadInput as error:
+        raise _damaged(path.parent) from error
+
+
+def _damaged(folder: Path) -> BadInput:
+    return BadInput(f"The checkpoint {folder} is damaged; delete it to go on from the one before.")
 
 
 def _foreign() -> BadInput:

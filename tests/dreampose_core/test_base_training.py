@@ -266,6 +266,11 @@ def test_a_damaged_checkpoint_is_named(given, tmp_path):
         (folder / base_state.STATE).write_text(text)
         assert "step_0000001 is damaged; delete it" in refused(train, given, tmp_path, more)
     (folder / base_state.STATE).write_text(state)
+    for name in (base_state.WEIGHTS, base_state.AVERAGE, base_state.OPTIMIZER):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) - 64] + bytes(64))
+        assert "step_0000001 is damaged; delete it" in refused(train, given, tmp_path, more)
+        (folder / name).write_bytes(whole)
     facts = (tmp_path / "run.json").read_text()
     for text in ("[1]", "7", "{"):
         (tmp_path / "run.json").write_text(text)
