@@ -110,6 +110,8 @@ def run(maker: Maker, recipes: list[str], keep: Path | None = None) -> tuple[dic
     clips, figures, scene = {}, {}, maker.scene
     for name in recipes:
         recipe = RECIPES[name]
+        if recipe.traced and scene.truth.moved is None:
+            continue
         clips[name], frame, once = _kept(keep, f"{scene.name}-{name}", lambda recipe=recipe: _timed(recipe, maker))
         figures[name] = measure(clips[name], scene) | {
             "seconds_frame": frame + scene.seconds_carry * recipe.carries,
@@ -143,7 +145,7 @@ def tabulate(each: dict[str, dict[str, dict[str, float]]], recipes: list[str]) -
     """{recipe: {measure: {mean, interval, over_paper, over_paper_interval, over_ours, …}}}; None stands for what is not
     known. each: {scene: {recipe: {measure: value}}}."""
     table: dict = {}
-    for recipe in recipes:
+    for recipe in [name for name in recipes if all(name in scene for scene in each.values())]:
         for name in MEASURES:
             values = [scene[recipe][name] for scene in each.values()]
             cell = dict(zip(("mean", "interval"), interval(values), strict=True))

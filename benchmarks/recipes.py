@@ -97,12 +97,13 @@ def pictures(carried: Sequence[Carried]) -> np.ndarray:
 @dataclass(frozen=True)
 class Recipe:
     """make: the clip; carries: whether the sheet's pictures are used, for the seconds; tuned: the model whose finetune
-    it needs, "own" or "paper"; paper: whether it needs the paper's model."""
+    it needs, "own" or "paper"; paper: whether it needs the paper's model; traced: whether it needs the true places."""
 
     make: Callable[[Maker], np.ndarray]
     carries: bool = True
     tuned: str | None = None
     paper: bool = False
+    traced: bool = False
 
     def warm_up(self, maker: Maker) -> float:
         """Do what is done once a subject, and give the seconds of its finetune."""
@@ -114,7 +115,9 @@ class Recipe:
 
 PAPER = "paper's recipe"
 OURS = "ours"
+BOUND = "bound: pixels of the photo where they truly go"
 RECIPES: dict[str, Recipe] = {
+    BOUND: Recipe(lambda m: m.scene.truth.moved, carries=False, traced=True),
     "photo standing still": Recipe(lambda m: np.repeat(m.scene.subject.photo[None], len(m.scene.carried), 0), False),
     "carried along the charts": Recipe(lambda m: m.carried_by(along_charts), False),
     "carried, flow beyond the outline": Recipe(lambda m: m.carried_by(beyond_outline), False),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet, smaller
 from dreampose_core.carry.views import HEAD_PARTS
@@ -34,6 +35,7 @@ from pose_tools.video import probe, read_frames
 FPS = 12
 TEXEL_MM, CELL_MM = 12, 96  # of a rendered garment
 TEXEL_LEVELS, CELL_LEVELS = 8, 64  # of a chart's 256, on a real person
+APART_MM = 1e5  # between two pieces of a person's surface
 LEAST_FACE = 30  # pixels of a face that can be compared
 LANDMARKS_EVERY = 4  # frames between those whose landmarks are compared
 
@@ -41,7 +43,8 @@ LANDMARKS_EVERY = 4  # frames between those whose landmarks are compared
 @dataclass(frozen=True)
 class Truth:
     """frames (T,H,W,3) uint8; mask (T,H,W) f32; flow (T,H,W,2) f32 and texels, cells as metrics wants them; face
-    (T,H,W) bool."""
+    (T,H,W) bool; moved (T,H,W,3) uint8: the true frames in the photo's colours, see in_the_photo_s_colours, None where
+    the true places are not known."""
 
     frames: np.ndarray
     mask: np.ndarray
@@ -49,6 +52,7 @@ class Truth:
     texels: np.ndarray
     cells: np.ndarray
     face: np.ndarray
+    moved: np.ndarray | None = None
 
     @cached_property
     def landmarks(self) -> list[Landmarks | None]:
@@ -118,7 +122,35 @@ def _rendered_truth(people: dict, rows: np.ndarray) -> Truth:
     place = people["place"][rows].astype(int)
     texels, cells = _texels(cloth, people["piece"][rows], place, TEXEL_MM, CELL_MM)
     mask = people["mask"][rows].astype(np.float32) / 255
-    return Truth(people["frames"][rows], mask, flow, texels, cells, people["kind"][rows] == KINDS.index("face"))
+    face = people["kind"][rows] == KINDS.index("face")
+    return Truth(people["frames"][rows], mask, flow, texels, cells, face, in_the_photo_s_colours(people, rows))
+
+
+def in_the_photo_s_colours(people: dict, rows: np.ndarray) -> np.ndarray:
+    """The true frames (T,H,W,3) uint8, with the photo's colour at every place of the person that the photo shows too.
+
+    What moving a photo's pixels could give at best: its errors are those of the light, which changes as people turn.
+    """
+
+    def places(row: int) -> tuple[np.ndarray, np.ndarray]:
+        known = people["kind"][row] > 0
+        surface = people["piece"][row].astype(np.float32) + 100 * people["kind"][row]
+        return known, np.concatenate([people["place"][row], APART_MM * surface[..., None]], -1)[known]
+
+    known, at = places(0)
+    tree, colours = cKDTree(at), people["frames"][0][known].astype(np.float32)
+    out = people["frames"][rows].copy()
+    for frame, row in zip(out, rows, strict=True):
+        known, at = places(row)
+        distance, index = tree.query(at, 3, distance_upper_bound=TEXEL_MM)
+        weight = np.where(np.isfinite(distance), 1 / (distance + 1), 0)
+        shown = np.isfinite(distance[:, 0])
+        near = colours[np.minimum(index, len(colours) - 1)]
+        mean = (near * weight[..., None]).sum(1)[shown] / weight.sum(1)[shown, None]
+        pixels = frame[known]
+        pixels[shown] = mean + 0.5
+        frame[known] = pixels
+    return out
 
 
 def real_scene(path: Path, frames: int, width: int, height: int, finer: int = 1) -> Scene:

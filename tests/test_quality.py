@@ -115,6 +115,13 @@ def test_flicker_wrong_cloth_and_a_blurred_pattern_are_told_apart(scene):
     assert np.isnan(metrics.likeness(red, red, np.full(cloth.shape, -1), truth.cells)).all()
 
 
+def test_the_bound_is_the_photo_where_it_shows_the_place(scene):
+    known = scene.truth.mask > 0.5
+    wrong = np.abs(scene.truth.moved.astype(int) - scene.truth.frames).mean(-1)
+    assert wrong[~known].max() == 0
+    assert 0 < wrong[known].mean() < 6, "this person is lit evenly, so that only sampling is left"
+
+
 def test_optical_flow_follows_a_shift():
     rng = np.random.default_rng(0)
     wide = np.kron(rng.integers(0, 255, (16, 20, 3)), np.ones((6, 6, 1))).astype(np.uint8)
