@@ -188,6 +188,21 @@ def test_a_subject_alone(given, tmp_path):
     assert order.library.subject("subject").tuned == ("tiny",)
 
 
+def test_a_damaged_finetune_is_made_anew(whole, given, tmp_path):
+    shutil.copytree(whole[2].library.root, tmp_path, dirs_exist_ok=True)
+    order, reports = order_for(tmp_path, given, clip=""), []
+    tuned = order.library.subject_folder("subject") / "tuned" / "tiny"
+    before = {path.name: path.read_bytes() for path in tuned.iterdir()}
+    for name in ("adapter.safetensors", "finished.json"):
+        (tuned / name).write_bytes(before[name][:-9])
+        make_subject(order, reports.append)
+        assert {path.name: path.read_bytes() for path in tuned.iterdir()} == before
+    said = [report.message for report in reports if "anew" in report.message]
+    assert said == [
+        "The file adapter.safetensors is damaged, or it is not a file of weights. This subject is finetuned anew."
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
