@@ -131,16 +131,27 @@ def _soften(values: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:
     return values * (1 - share) + cv2.GaussianBlur(values.astype(np.float32), (0, 0), sigma) * share
 
 
+def _even(values: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:
+    """values (h,w[,C]) blurred among those that have weight in `where` (h,w) f32."""
+    share = cv2.GaussianBlur(where, (0, 0), sigma) + 1e-3
+    weight = where.reshape(where.shape + (1,) * (values.ndim - 2))
+    return cv2.GaussianBlur((values * weight).astype(np.float32), (0, 0), sigma) / share.reshape(weight.shape)
+
+
 def _side_shift(outline: np.ndarray, inside: np.ndarray, half: np.ndarray) -> np.ndarray:
     """(h,w,2) f32 shift that mirrors the texture at the line where the surface turns away from the camera.
 
     The strip beyond that line is only a few pixels wide in the photo but as deep as the body from the side; its
     texture goes on as a mirror image of its neighbour, at true density, and meets the back's at the outline.
     """
+    among = outline.astype(np.float32)
     soft = cv2.GaussianBlur(inside, (0, 0), 1.0)
     inward = np.stack([cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)], -1)
+    # along the outline way and depth change slowly, or the texture is torn to pieces
+    inward = _even(inward / (np.linalg.norm(inward, axis=-1, keepdims=True) + 1e-6), among * (inside < 6), 4.0)
     inward /= np.linalg.norm(inward, axis=-1, keepdims=True) + 1e-6
     radius = cv2.dilate(inside, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (41, 41)))
+    radius = _even(radius, among, 4.0)
     turn = np.maximum(0.3 * radius, 1.0)
     height, width = inside.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -148,9 +159,8 @@ def _side_shift(outline: np.ndarray, inside: np.ndarray, half: np.ndarray) -> np
     at_turn = cv2.remap(
         half.astype(np.float32), x + inward[..., 0] * missing, y + inward[..., 1] * missing, cv2.INTER_LINEAR
     )
+    at_turn = _even(at_turn, among * (missing > 0), 4.0)
     deeper = np.clip(at_turn - half, 0, 0.7 * radius)
     length = np.where(inside < turn, missing + deeper, 0)
-    among = outline.astype(np.float32)
-    length = cv2.GaussianBlur(length.astype(np.float32) * among, (0, 0), 0.7)
-    length /= cv2.GaussianBlur(among, (0, 0), 0.7) + 1e-3
+    length = _even(length.astype(np.float32), among, 0.7)
     return (inward * length[..., None]).astype(np.float32)
