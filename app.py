@@ -42,6 +42,7 @@ from dreampose_core.fold import (  # noqa: E402
     HAND,
     MACHINE,
     RANGES,
+    SHOWN,
     SWITCHED,
     WAYS,
     Fold,
@@ -55,6 +56,7 @@ from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, find_profile  # n
 from dreampose_core.rules import Number, Switch  # noqa: E402
 from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
 from dreampose_core.settings import RULES, SWITCHES  # noqa: E402
+from dreampose_core.surroundings import FILM  # noqa: E402
 from dreampose_core.window import Window  # noqa: E402
 from pose_tools.body.motion import list_motions  # noqa: E402
 from pose_tools.errors import BadInput  # noqa: E402
@@ -166,8 +168,9 @@ def tuning_choices(own: dict) -> dict[str, gr.blocks.Block]:
 
 
 def behind() -> dict[str, gr.blocks.Block]:
-    """The fold's choice of what is behind the person."""
+    """The fold's choices of what the film shows, and of what is behind the person."""
     with gr.Row(elem_id="behind"):
+        shown = gr.Radio(list(SHOWN), value=FILM, label="The film shows")
         kind = gr.Radio(list(BACKDROPS), value=KEEP, label="Background")
         colour = view(f"colours(value, {list(COLOURS)})", (), "tint", value=COLOUR, visible=False)
         picture = Photo(
@@ -178,7 +181,7 @@ def behind() -> dict[str, gr.blocks.Block]:
         lambda kind: (gr.update(visible=kind == PLAIN), gr.update(visible=kind == PICTURE)),
         kind, [colour, picture], **QUICK,
     )  # fmt: skip
-    return dict(zip(BEHIND, (kind, colour, picture), strict=True))
+    return {"framing": shown} | dict(zip(BEHIND, (kind, colour, picture), strict=True))
 
 
 def build(house: House) -> gr.Blocks:

@@ -13,6 +13,7 @@ import numpy as np
 from dreampose_core.background import replace_background, standing
 from dreampose_core.carry import Carried, Sheet, carry, smaller
 from dreampose_core.detail import lay_detail
+from dreampose_core.surroundings import Surroundings
 from pose_tools.body.figure import Pose
 from pose_tools.sequence import PoseSequence
 
@@ -37,7 +38,8 @@ class Finish:
 
     poses: of all frames, at the model's size (height, width); moved: the carried pictures, None where the charts drive
     alone; finer: how many times larger than the frames they are drawn, which the finished frames then are too; behind,
-    old: uint8 pictures of what is to be behind the person and of what a frame shows there, both None to keep that.
+    old: uint8 pictures of what is to be behind the person and of what a frame shows there, both None to keep that;
+    around: the photo that the finished frames are put back into, None for frames as the model's.
     """
 
     poses: PoseSequence
@@ -45,6 +47,7 @@ class Finish:
     finer: int = 1
     behind: np.ndarray | None = None
     old: np.ndarray | None = None
+    around: Surroundings | None = None
     _drawn: dict[int, Carried] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -58,14 +61,18 @@ class Finish:
 
     def put(self, index: int, frame: np.ndarray) -> np.ndarray:
         """The finished frame of this index, uint8 (H, W, 3), of what the model made, uint8 (h, w, 3)."""
-        if self.finer == 1 and self.behind is None:
-            return frame
         one = None
-        if self.moved is not None:  # a model may look at no carried pictures
+        if self.moved is not None and (self.finer > 1 or self.behind is not None):
+            # a model may look at no carried pictures
             one = self._drawn.pop(index) if index in self._drawn else self.moved[index]
         if self.finer > 1:
             frame = lay_detail(frame, one)
         if self.behind is None:
-            return frame
+            return self.framed(frame)
         person = standing(frame, self.poses.iuv[index]) if one is None else one.alpha
-        return replace_background(frame, person, self.old, self.behind)
+        nobody = None if self.around is None else np.zeros(self.around.photo.shape[:2], person.dtype)
+        return replace_background(self.framed(frame), self.framed(person, nobody), self.framed(self.old), self.behind)
+
+    def framed(self, picture: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+        """A picture of what the model frames, in the film's framing: in the photo, or in `into` of the photo's size."""
+        return picture if self.around is None else self.around.put_in(picture, into)

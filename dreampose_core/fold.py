@@ -21,6 +21,7 @@ from dreampose_core.profiles import Profile
 from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.service import House
 from dreampose_core.settings import SWITCHES
+from dreampose_core.surroundings import FILM, PHOTO
 from dreampose_core.tuning import DEFAULT_TUNINGS, TUNINGS
 from dreampose_core.views import pixels_data
 from pose_tools.errors import BadInput
@@ -38,7 +39,7 @@ HAND = ("scale", "shift_x", "shift_y")  # how poses without a body lie on the ph
 CHOSEN = (  # what the page hands to Service.animate beside photo, motion and subject, where it has it
     *("frames", "fps", "steps", "s1", "s2", "guidance_from", "guidance_to", "scheduler", "seed", "profile"),
     *("finetune_steps", "decoder_steps", "tuning", "more_photos", "offload", "compile"),
-    *(*HAND, *BEHIND, *SWITCHES),
+    *(*HAND, *BEHIND, "framing", *SWITCHES),
 )
 
 
@@ -75,6 +76,7 @@ MACHINE = {  # where there is a GPU
     "offload": "Small card: only what is at work lies on the GPU",
     "compile": "Compile: a minute for the first frames, then faster",
 }
+SHOWN = (("The person", FILM), ("The whole photo", PHOTO))
 BACKDROPS = (("Keep the photo's", KEEP), ("Plain", PLAIN), ("A picture", PICTURE))
 COLOURS = ("#ffffff", COLOUR, "#d8d2c8", "#8f8a84", "#2b2927", "#a9b7c4")  # to choose from behind the person
 

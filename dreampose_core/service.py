@@ -174,6 +174,7 @@ class Service:
         background: str | None = None,
         background_colour: str | None = None,
         background_picture: str | None = None,
+        framing: str | None = None,
         more_photos: list[str] | None = None,
         scheduler: str | None = None,
         guidance_from: float | None = None,
@@ -210,6 +211,7 @@ class Service:
             background: What is behind the person: keep (the photo's own), plain (a colour), or picture.
             background_colour: The colour of a plain background, as #rrggbb.
             background_picture: The picture to put behind the person.
+            framing: What the film shows: film (the person as large as can be), or photo (the whole photo).
             more_photos: Up to 8 further photos of the same person, which a new subject learns from.
             scheduler: The sampler: pndm, ddim, dpm++ or unipc.
             guidance_from: Where in the sampling the guidance begins, 0 to 1.
@@ -255,6 +257,7 @@ class Service:
             "profile": model,
             "background": background or None,
             "background_colour": background_colour or None,
+            "framing": framing or None,
             "start_from": start_from or None,
             "strength": strength,
             "pull": pull,

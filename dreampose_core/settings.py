@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from dreampose_core.background import BACKGROUNDS, COLOUR, KEEP, parse_colour
 from dreampose_core.rules import Choice, Number, Rule, Span, Switch, Text
 from dreampose_core.schedulers import SCHEDULERS, STARTS
+from dreampose_core.surroundings import FILM, FRAMINGS
 from dreampose_core.tuning import TUNINGS
 
 RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is for
@@ -31,6 +32,7 @@ RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is fo
     "shift_x": Number("The shift to the side", "their shift to the right, in widths", -1.0, 1.0),
     "shift_y": Number("The shift up or down", "their shift down, in heights", -1.0, 1.0),
     "background": Choice("The background", "what is behind the person", BACKGROUNDS),
+    "framing": Choice("The framing", "what the film shows: the person, or the whole photo", FRAMINGS),
     "background_colour": Text("of a plain background", parse_colour),
     "finetuned": Switch("Finetuned", "render with the weights that learnt this subject"),
     "refined": Switch("Refined", "let the refiner mend the frames with the photo's own pixels"),
@@ -52,8 +54,8 @@ class AnimateSettings:
     the picture. scheduler (see schedulers) and guidance_interval (the part of the sampling in which the guidance is
     on, 0…1): None takes the profile's own. tuning: the way of finetuning (see tuning.TUNINGS), None as with steps.
     background: what is behind the person, one of background.BACKGROUNDS; background_colour: of a plain one, #rrggbb; a
-    picture is handed over beside the settings. start_from, strength, pull: as DreamPosePipeline.frames takes start,
-    strength and pull, None the model's own. finetuned: with the subject's own weights or those of everybody;
+    picture is handed over beside the settings. framing: one of surroundings.FRAMINGS. start_from, strength, pull: as
+    DreamPosePipeline.frames takes start, strength and pull, None the model's own. finetuned: with the subject's own weights or those of everybody;
     refined: with the model's refiner where it has one; detailed: at the size, and with the detail, of the finer photo
     where the profile has one.
     """
@@ -77,6 +79,7 @@ class AnimateSettings:
     tuning: str | None = None
     background: str = KEEP
     background_colour: str = COLOUR
+    framing: str = FILM
     start_from: str | None = None
     strength: float | None = None
     pull: float | None = None

@@ -36,6 +36,7 @@ from dreampose_core.readouts import MOST_FRAMES, read_out
 from dreampose_core.settings import SWITCHES, AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember, speeds_file
 from dreampose_core.subject import FINE_FOLDER, Subject, prepare_subject
+from dreampose_core.surroundings import PHOTO
 from dreampose_core.tuning import DEFAULT_TUNINGS, FinetuneSettings, tuning_of
 from pose_tools.body.figure import Pose
 from pose_tools.draw import colour_iuv, overlay
@@ -126,8 +127,10 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     if not settings.refined and tuned.refiner is not None:
         tuned = tuned.with_parts(refiner=None)
     frames = _render(order, settings, tuned, subject, finish, report)
-    made = _write(order, settings, subject, poses, frames, report)
-    seen = np.stack([resized(frame, poses.width, poses.height) for frame in _pictures(frames[:MOST_FRAMES])])
+    made = _write(order, settings, subject, finish, frames, report)
+    seen = _pictures(frames[:MOST_FRAMES])
+    seen = seen if finish.around is None else map(finish.around.cut, seen)
+    seen = np.stack([resized(frame, poses.width, poses.height) for frame in seen])
     readouts = read_out(seen, poses.iuv[: len(seen)], subject.photo, subject.charts)
     about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses), "readouts": readouts}
     write_json(made / "report.json", about | watch.summary())
@@ -164,8 +167,11 @@ def _finish(
         folder = order.library.subject_folder(order.subject) / FINE_FOLDER
         _lay_sheet(folder, subject.fine)
         sheet, finer = Sheet.load(folder / SHEET), len(subject.fine.photo) // len(subject.photo)
+    around = subject.around if order.settings.framing == PHOTO else None
+    if around is None and order.settings.framing == PHOTO:
+        raise BadInput("The whole photo of this subject was not kept; please start from the photo for its framing.")
     old = None if backdrop is None else sheet.background
-    return Finish(poses, Moves(sheet, moves) if moves else None, finer, backdrop, old)
+    return Finish(poses, Moves(sheet, moves) if moves else None, finer, backdrop, old, around)
 
 
 def _backdrop(order: Order) -> np.ndarray | None:
@@ -372,7 +378,7 @@ def _write(
     order: Order,
     settings: AnimateSettings,
     subject: Subject,
-    poses: PoseSequence,
+    finish: Finish,
     frames: list[Path],
     report: Report,
 ) -> Path:
@@ -380,8 +386,11 @@ def _write(
     made, sound = order.folder / "made", order.sound
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
-    photo, drawn = (subject.fine or subject).photo, (colour_iuv(iuv) for iuv in poses.iuv)
-    small = (resized(frame, poses.width, poses.height) for frame in _pictures(frames))
+    poses, photo = finish.poses, finish.framed((subject.fine or subject).photo)
+    nobody = np.zeros_like(photo)
+    drawn = (finish.framed(colour_iuv(iuv), nobody) for iuv in poses.iuv)
+    width = round(photo.shape[1] * poses.height / photo.shape[0])
+    small = (resized(frame, width, poses.height) for frame in _pictures(frames))
     steps = (
         ("the video", lambda: write_video(_pictures(frames), made / "video.mp4", settings.fps, sound)),
         (

@@ -14,6 +14,7 @@ from PIL import Image
 
 from dreampose_core.framing import PERSON, frame_person
 from dreampose_core.photo import evened, resized
+from dreampose_core.surroundings import Surroundings, surroundings_of
 from pose_tools.body.figure import load_figure
 from pose_tools.body.fit import FittedBody, fit_picture
 from pose_tools.body.raster import draw_iuv
@@ -39,7 +40,8 @@ class Subject:
 
     photo: uint8 (H, W, 3) RGB, framed; mask: float32 (H, W), 0..1 the person; body: fitted to the photo, its
     camera is the photo's; charts: uint8 (H, W, 3) IUV of that body. fine: the same person in the same frame at a
-    multiple of that size, whose detail the film is given; None where a film has the model's own size.
+    multiple of that size, whose detail the film is given; None where a film has the model's own size. around: the whole
+    photo, and where in it this one is; None of a subject that was made before it was kept.
     """
 
     photo: np.ndarray
@@ -47,10 +49,11 @@ class Subject:
     body: FittedBody
     charts: np.ndarray
     fine: Subject | None = None
+    around: Surroundings | None = None
 
     def save(self, folder: Path) -> None:
-        """Write photo.png, mask.png, charts.png and body.json, and the fine subject's into a folder `fine`; the folder
-        appears whole or not at all."""
+        """Write photo.png, mask.png, charts.png and body.json, what is around, and the fine subject into a folder of its
+        own; the folder appears whole or not at all."""
         folder = Path(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
@@ -62,6 +65,8 @@ class Subject:
             (made / "body.json").write_text(json.dumps(self.body.to_dict()))
             if self.fine is not None:
                 self.fine.save(made / FINE_FOLDER)
+            if self.around is not None:
+                self.around.save(made)
             os.replace(made, folder)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -72,7 +77,7 @@ class Subject:
         photo, mask, charts = (np.array(Image.open(folder / f"{n}.png")) for n in ("photo", "mask", "charts"))
         body = FittedBody.from_dict(json.loads((folder / "body.json").read_text()))
         fine = cls.load(folder / FINE_FOLDER) if (folder / FINE_FOLDER).is_dir() else None
-        return cls(photo, mask.astype(np.float32) / 255, body, charts, fine)
+        return cls(photo, mask.astype(np.float32) / 255, body, charts, fine, Surroundings.load(folder))
 
 
 def prepare_subject(image: np.ndarray, width: int, height: int, finer: int = 1) -> Subject:
@@ -115,7 +120,8 @@ def prepare_subject(image: np.ndarray, width: int, height: int, finer: int = 1) 
     body = fit_picture(photo, marks)
     if body.overlap < MIN_OVERLAP:
         raise BadInput(f"The pose of this person could not be read; {WHOLE}")
-    subject = _dressed(photo, marks.mask, body)
+    around = surroundings_of(image, frame, finer / fine)
+    subject = replace(_dressed(photo, marks.mask, body), around=around)
     if finer == 1:
         return subject
     large = width * finer, height * finer

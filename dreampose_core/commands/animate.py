@@ -35,7 +35,7 @@ from pose_tools.video import VIDEOS
 
 CHOSEN = (  # settings of the film that the command line takes as they are
     *("fps", "steps", "s1", "s2", "guidance_interval", "scheduler"),
-    *("start_from", "strength", "pull", "scale", "shift_x", "shift_y"),
+    *("start_from", "strength", "pull", "scale", "shift_x", "shift_y", "framing"),
     *SWITCHES,
 )
 ENDINGS = (".mp4", ".gif")

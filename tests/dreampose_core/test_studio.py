@@ -332,6 +332,24 @@ def test_a_profile_of_finer_films_makes_them_with_detail_or_without(whole, given
     assert _frames_of(make_clip(known)).shape[1:3] == (HEIGHT, WIDTH), "a subject of before has no finer photo"
 
 
+def test_a_film_in_the_photo_s_framing_shows_the_whole_photo(whole, tmp_path):
+    clip, _, first = whole
+    settings = replace(SETTINGS, framing="photo")
+    order = replace(first, settings=settings, clip="wide", folder=tmp_path / "wide")
+    made = make_clip(order)
+    photo = Image.open(first.library.subject_folder(first.subject) / "whole.png")
+    frames = _frames_of(made)
+    assert frames.shape[2:0:-1] == photo.size != (WIDTH, HEIGHT)
+    assert probe(made.side_by_side).width > 3 * photo.width
+    told = [read_json(one.report)["readouts"]["likeness"]["error"] for one in (made, clip)]
+    assert told[0] == pytest.approx(told[1], abs=0.02), "read out in the window"
+    folder = order.library.subject_folder("subject")
+    (folder / "window.json").rename(tmp_path / "window.json")
+    with pytest.raises(BadInput, match="whole photo of this subject was not kept"):
+        make_clip(replace(order, clip="again", folder=tmp_path / "again"))
+    (tmp_path / "window.json").rename(folder / "window.json")
+
+
 def test_a_film_is_read_out_and_the_page_says_how(whole):
     _, _, first = whole
     clip = first.library.clip(first.clip)

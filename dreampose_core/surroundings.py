@@ -1,0 +1,81 @@
+"""A film in the photo's own framing: its frames put back into the photo that a window was cut out of.
+
+Where nobody moves a film shows the photo's background, so that its frames fit without a seam; what the window shows
+beyond the photo's borders is left away.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from dreampose_core.framing import Frame
+from dreampose_core.photo import resized
+
+FILM, PHOTO = "film", "photo"
+FRAMINGS = (FILM, PHOTO)
+MOST_SIDE = 1920  # pixels; of a person who is small in a large photo the film gets smaller than it could be
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """The photo around the window that a film shows. photo: uint8 (H, W, 3); left, top, width, height: the window in
+    its pixels, also beyond its borders."""
+
+    photo: np.ndarray
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def put_in(self, frame: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+        """A frame of the window (h, w[, C]) of any size in a copy of `into` (H, W[, C]), by default the photo."""
+        whole = (self.photo if into is None else into).copy()
+        rows, columns, inside = self._shared()
+        whole[rows, columns] = resized(frame, self.width, self.height)[inside]
+        return whole
+
+    def cut(self, picture: np.ndarray) -> np.ndarray:
+        """The window of a picture (H, W, 3) that `put_in` made; black beyond the photo."""
+        window = np.zeros((self.height, self.width, *picture.shape[2:]), picture.dtype)
+        rows, columns, inside = self._shared()
+        window[inside] = picture[rows, columns]
+        return window
+
+    def _shared(self) -> tuple[slice, slice, tuple[slice, slice]]:
+        """Rows and columns of the photo that the window covers, and the same of the window."""
+        high, wide = self.photo.shape[:2]
+        top, bottom = (int(np.clip(y, 0, high)) for y in (self.top, self.top + self.height))
+        left, right = (int(np.clip(x, 0, wide)) for x in (self.left, self.left + self.width))
+        inside = slice(top - self.top, bottom - self.top), slice(left - self.left, right - self.left)
+        return slice(top, bottom), slice(left, right), inside
+
+    def save(self, folder: Path) -> None:
+        """Writes whole.png and window.json."""
+        Image.fromarray(self.photo).save(folder / "whole.png")
+        window = {name: value for name, value in asdict(self).items() if name != "photo"}
+        (folder / "window.json").write_text(json.dumps(window))
+
+    @classmethod
+    def load(cls, folder: Path) -> Surroundings | None:
+        """The inverse of save; None where there is nothing."""
+        if not (folder / "window.json").exists():
+            return None
+        return cls(np.array(Image.open(folder / "whole.png")), **json.loads((folder / "window.json").read_text()))
+
+
+def surroundings_of(photo: np.ndarray, frame: Frame, times: float) -> Surroundings:
+    """Of a photo uint8 (H, W, 3), from which the frame cut a window; the window gets `times` the frame's size, or less
+    where a side of the photo would have more than MOST_SIDE pixels."""
+    high, wide = photo.shape[:2]
+    scale = min(frame.scale * times, MOST_SIDE / max(high, wide))
+    size = max(1, round(wide * scale)), max(1, round(high * scale))
+    whole = cv2.resize(photo, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    left, top = round(frame.left * scale), round(frame.top * scale)
+    window = round(frame.width / frame.scale * scale), round(frame.height / frame.scale * scale)
+    return Surroundings(whole, left, top, *window)
