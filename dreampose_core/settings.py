@@ -55,7 +55,8 @@ class AnimateSettings:
     on, 0…1): None takes the profile's own. tuning: the way of finetuning (see tuning.TUNINGS), None as with steps.
     background: what is behind the person, one of background.BACKGROUNDS; background_colour: of a plain one, #rrggbb; a
     picture is handed over beside the settings. framing: one of surroundings.FRAMINGS. start_from, strength, pull: as
-    DreamPosePipeline.frames takes start, strength and pull, None the model's own. finetuned: with the subject's own weights or those of everybody;
+    DreamPosePipeline.frames takes start, strength and pull, None the model's own. finetuned: with the subject's own
+    weights or those of everybody;
     refined: with the model's refiner where it has one; detailed: at the size, and with the detail, of the finer photo
     where the profile has one.
     """

@@ -52,8 +52,8 @@ class Subject:
     around: Surroundings | None = None
 
     def save(self, folder: Path) -> None:
-        """Write photo.png, mask.png, charts.png and body.json, what is around, and the fine subject into a folder of its
-        own; the folder appears whole or not at all."""
+        """Write photo.png, mask.png, charts.png and body.json, what is around, and the fine subject into a folder
+        within; the folder appears whole or not at all."""
         folder = Path(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
