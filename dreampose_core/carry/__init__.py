@@ -2,6 +2,8 @@
 
 sheet.py  Sheet, make_sheet      matte.py   alpha, clean foreground colours, completed background
 draw.py   Carried, carry, smaller layers.py  which pixel is body, leg or arm; what one hides of another
+head.py   the volume of hair     shoes.py   the sides and heels of shoes
+skirt.py  width and hanging      drape.py   cloth that stays outside of the legs
 relief.py depth and skinning     fill.py    smooth and textured fills that the others share
 """
 

@@ -58,6 +58,11 @@ def split(colours: np.ndarray, alpha: np.ndarray, view: BodyView) -> Layers:
     seen[skirt] = TRUNK
     between = _between_legs(view) & (rows < hem)
     seen[between & (seen == NO_GROUP)] = TRUNK
+    if hem > crotch:
+        _along_hem(seen, lab, solid, view, crotch, hem)
+        floor = np.flatnonzero((view.group >= LEG_L).any(1))
+        if len(floor) and hem > floor[-1] - 0.14 * (floor[-1] - floor[0]):  # beside the feet there is but cloth
+            seen[(seen == NO_GROUP) & solid & (rows < hem) & (rows > crotch)] = TRUNK
     cost = _costs(lab, person, seen, view)
     label = _random_walk(lab, person, cost)
     label = _tidy(label, seen, person)
@@ -116,7 +121,32 @@ def _find_skirt(lab: np.ndarray, solid: np.ndarray, view: BodyView) -> tuple[int
     best = int(score.argmax())
     if score[best] <= 2:
         return crotch, crotch
-    return crotch, crotch + best + 1
+    hem = crotch + best + 1
+    if hem >= ankle - 2:  # down to the floor: as far as it stays wide
+        width = solid.sum(1)
+        narrow = np.flatnonzero(width[hem:] < 0.75 * width[hem - 1])
+        hem += int(narrow[0]) if len(narrow) else len(width) - hem
+    return crotch, hem
+
+
+def _along_hem(seen: np.ndarray, lab: np.ndarray, solid: np.ndarray, view: BodyView, crotch: int, hem: int) -> None:
+    """Where cloth and legs differ in colour, the hem follows it up and down (seen, in place)."""
+    rows = np.arange(len(lab))[:, None]
+    legs = (view.group >= LEG_L) & solid
+    if not legs.any():
+        return
+    reach = max(4, round(0.25 * (hem - crotch)))
+    feet = np.flatnonzero(legs.any(1))[-1] - 0.6 * reach
+    middle = shrink(solid, 2) & (_between_legs(view) | (view.group == TRUNK))
+    cloth = middle & (rows > crotch - reach) & (rows < hem - reach)
+    bare = middle & legs & (rows > hem + reach) & (rows < min(hem + 3 * reach, feet))
+    ratio = cv2.GaussianBlur(_log_ratio(lab, cloth, bare), (0, 0), 1.0)
+    if not (cloth.any() and bare.any() and np.median(ratio[cloth]) > 1 and np.median(ratio[bare]) < -1):
+        return
+    about = solid & (np.abs(rows - hem) < reach) & (_between_legs(view) | legs) & (seen != ARM_L) & (seen != ARM_R)
+    seen[about & (ratio > 0.5)] = TRUNK
+    leg = about & (ratio < -0.5) & (view.group >= LEG_L)
+    seen[leg] = view.group[leg]
 
 
 def _log_ratio(lab: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -217,7 +247,11 @@ def _extents(
     """(GROUPS,h,w) bool: each layer with what other layers hide of it."""
     rows = np.arange(len(label))[:, None]
     trunk = view.tubes[TRUNK].covers | (_between_legs(view) & (rows < max(hem, crotch)))
-    under = round(0.25 * (view.tubes[LEG_L].covers.any(1) | view.tubes[LEG_R].covers.any(1)).sum())
+    legs = view.tubes[LEG_L].covers | view.tubes[LEG_R].covers
+    # legs go on under a skirt; less far under a tight one, which never shows more of them
+    lower = slice((crotch + hem) // 2, max(hem, crotch + 1))
+    free = 1 - (legs & person)[lower].sum() / max(person[lower].sum(), 1)
+    under = round(0.25 * np.clip(free / 0.3, 0.3, 1) * legs.any(1).sum())
     out = np.zeros((GROUPS, *label.shape), bool)
     for group in range(GROUPS):
         seen = label == group

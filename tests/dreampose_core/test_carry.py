@@ -216,6 +216,24 @@ def test_a_sheet_that_was_laid_without_hanging_is_still_read(person, tmp_path):
     assert old.hang.shape == sheet.hang.shape and not old.hang.any()
 
 
+def test_a_slanted_hem_and_a_floor_length_one_are_cloth_to_their_last_row():
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    for hem in (165 + 0.5 * (x - WIDTH / 2), 228 + 0 * x):
+        photo, mask, body = _person()
+        cloth = (y > 112) & (y < hem) & (np.abs(x - WIDTH / 2) < 20 + 0.2 * (y - 112)) & ~_like(photo, SKIN)
+        cloth |= (y > 112) & (y < hem) & (np.abs(x - WIDTH / 2) < 30)
+        photo[(y >= 112) & (mask > 0.5) & (np.abs(x - WIDTH / 2) < 34)] = SKIN
+        photo[cloth] = DRESS
+        mask = np.where((y > 112) & (y < 160) & ~cloth & (draw_iuv(load_figure(), body.shape, body.pose, body.camera)[
+            ..., 0] == 0), 0, np.maximum(mask, cloth)).astype(np.float32)
+        sheet = make_sheet(photo, mask, body)
+        legs = sheet.seen[3:].max(0) > 200
+        trunk = sheet.seen[TRUNK] > 200
+        inner = cv2.erode(cloth.astype(np.uint8), np.ones((5, 5))) > 0
+        low = inner & (y > 140)
+        assert trunk[low].mean() > 0.98 and legs[low].mean() < 0.02
+
+
 def test_same_input_same_picture_also_from_disk(person, tmp_path):
     photo, mask, body, sheet = person
     sheet.save(tmp_path / "sheet.npz")
