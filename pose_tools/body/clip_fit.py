@@ -22,7 +22,7 @@ from pose_tools.body.figure import (
     yaw_matrix,
 )
 from pose_tools.body.kinematics import about, heading, wrap
-from pose_tools.body.moments import TREMBLES, Moments, smoothed
+from pose_tools.body.moments import TREMBLES, Moments, bridged, smoothed
 from pose_tools.body.sides import decide
 from pose_tools.body.sighting import Sighting
 from pose_tools.landmarks import Landmarks
@@ -34,6 +34,9 @@ TURN_STEP = 0.35     # radians, usual between frames a twelfth of a second apart
 SCALE_STEP = 0.03    # of log scale
 NEAR_SCALE = 0.01    # of log scale: how far a frame strays from what its neighbours say
 LOST = 0.72          # a fit that overlaps less is tried from scratch
+LEGS = {"L": (25, 27), "R": (26, 28)}  # mediapipe's knee and ankle
+SEEN = 0.25          # visibility from which on a landmark tells where a leg is
+LOST_SECONDS = 0.75  # for which legs can be guessed from before and after
 JUMP = 0.5           # radians by which the landmarks' heading may leave the frame before
 
 
@@ -62,7 +65,7 @@ def fit_clip(
         report((k + 1) / count * (0.6 if smooth else 1.0))
     moments = _moments(states)
     if smooth and count > 2:
-        calm = smoothed(moments, fps, TREMBLES)
+        calm = over_lost_legs(smoothed(moments, fps, TREMBLES), landmarks, person, fps)
         moments = _together(sightings, landmarks, person, calm, times, fps, lambda done: report(0.6 + 0.4 * done))
     return build, moments
 
@@ -123,6 +126,15 @@ def _fresh(sighting: Sighting, landmarks: Landmarks, person: Figure, yaw: float)
     for reach in (12.0, 4.0):
         x = problem.with_doubt(x).solve(x, 8, reach)
     return _state(problem, x, sighting)
+
+
+def over_lost_legs(moments: Moments, landmarks: Sequence[Landmarks], person: Figure, fps: float) -> Moments:
+    """Legs whose landmarks tell nothing for a while pass evenly over it: the mask alone would exchange them."""
+    for side, marks in LEGS.items():
+        sure = np.array([each.visibility[list(marks)].min() > SEEN for each in landmarks])
+        bones = [person.bone(f"{name}.{side}") for name in ("upperleg01", "lowerleg01", "foot")]
+        moments = bridged(moments, sure, bones, round(LOST_SECONDS * fps))
+    return moments
 
 
 def _together(

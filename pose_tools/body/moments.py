@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pose_tools.body.footing import runs
 from pose_tools.body.kinematics import mix
 from pose_tools.body.smoothing import smooth_turns, smooth_values, steady_values
 
@@ -39,6 +41,21 @@ def smoothed(moments: Moments, fps: float, trembles: float) -> Moments:
     turns = smooth_turns(moments.turns, trust, fps, trembles)
     yaw = smooth_values(moments.yaw[:, None], trust, fps, trembles)[:, 0]
     return Moments(turns, yaw, camera, moments.fit)
+
+
+def bridged(moments: Moments, sure: np.ndarray, bones: Sequence[int], most: int) -> Moments:
+    """The same with some bones passing evenly over stretches of at most `most` frames in which sure (T,) is False.
+
+    Stretches at either end stay as they are.
+    """
+    turns = moments.turns.copy()
+    bones = list(bones)
+    for first, last in runs(~sure):
+        low, high = first - 1, last + 1
+        if low >= 0 and high < len(sure) and high - first <= most:
+            part = (np.arange(first, high) - low) / (high - low)
+            turns[first:high, bones] = mix(turns[low, bones], turns[high, bones], part[:, None])
+    return replace(moments, turns=turns)
 
 
 def filled(moments: Moments, times: np.ndarray, total: int) -> Moments:

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from pose_tools.body.camera import Camera
+from pose_tools.body.clip_fit import over_lost_legs
 from pose_tools.body.contacts import find_contacts, leg_length
 from pose_tools.body.figure import joint_positions, rotation_matrices, rotation_vectors
 from pose_tools.body.fit import FittedBody, facing
+from pose_tools.body.moments import Moments
 from pose_tools.body.motion import Motion, find_motion, perform, template_body
 from pose_tools.body.raster import draw_iuv
 from pose_tools.body.sides import decide
@@ -127,6 +129,30 @@ def test_frames_that_are_found_the_wrong_way_round_do_not_turn_the_person():
     for read, sighting in zip(decide(sightings, FPS), clip()[2], strict=True):
         np.testing.assert_allclose(read.points, sighting.points[0], atol=1e-3)
         np.testing.assert_allclose(read.world, sighting.world[0], atol=1e-5)
+
+
+def test_legs_that_are_lost_for_a_moment_are_not_exchanged():
+    poses, cameras, sightings = clip()
+    poses = [replace(pose, rotations=pose.rotations.copy()) for pose in poses]
+    thighs = [ROW["upperleg01.L"], ROW["upperleg01.R"]]
+    for k, pose in enumerate(poses):
+        pose.rotations[thighs] = [[-0.4 - 0.02 * k, 0, 0], [0.3, 0, 0]]
+    truth = rotation_matrices(np.stack([pose.rotations for pose in poses]))
+    found, landmarks = truth.copy(), decide(list(sightings), FPS)
+    lost, late = range(5, 9), range(13, FRAMES)
+    for k in (*lost, *late):
+        found[k, thighs] = truth[k, thighs[::-1]]
+        visibility = landmarks[k].visibility.copy()
+        visibility[25:] = 0.1
+        landmarks[k] = replace(landmarks[k], visibility=visibility)
+    camera = np.array([[np.log(c.scale), c.cx, c.cy] for c in cameras])
+    moments = Moments(found, np.array([pose.yaw for pose in poses]), camera, np.ones(FRAMES))
+    bridged = over_lost_legs(moments, landmarks, FIGURE, FPS)
+    np.testing.assert_allclose(bridged.turns[:13], truth[:13], atol=1e-4)
+    np.testing.assert_array_equal(bridged.turns[13:], found[13:])  # nothing is known of what comes then
+    for_long = [replace(each, visibility=each.visibility * 0) if 0 < k < 15 else each
+                for k, each in enumerate(landmarks)]
+    np.testing.assert_array_equal(over_lost_legs(moments, for_long, FIGURE, FPS).turns, found)
 
 
 def test_a_turn_to_the_back_is_no_mistake():
