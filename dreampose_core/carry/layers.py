@@ -176,13 +176,16 @@ def _costs(lab: np.ndarray, person: np.ndarray, seen: np.ndarray, view: BodyView
     skin = skin_like(lab, person, view)
     for zone in (hands, lower, arms & ~lower & ~hands):
         core = shrink(zone, 1.2) & inside
-        if (core & skin).sum() > 0.3 * core.sum():  # a bare arm: what else lies there is what it rests on
+        bare = (core & skin).sum() > 0.3 * core.sum()
+        if bare:  # a bare arm: what else lies there is what it rests on
             core &= skin
         beside = (seen == TRUNK) & inside & grow(zone, 18) & ~grow(arms, 2.5)
         ratio = np.clip(_log_ratio(lab, core, beside), -3, 3)
         near = np.clip(1 - (distance(zone) - 3) / 6, 0, 1)
-        cost[ARM_L] -= 0.8 * ratio * near
-        cost[ARM_R] -= 0.8 * ratio * near
+        # what looks like the cloth beside a bare hand is cloth, also where the fitted hand lies over it
+        gain = 0.8 * ratio - np.where((zone is hands) & bare & ~skin, 1.2 * np.clip(-ratio, 0, 3), 0)
+        cost[ARM_L] -= gain * near
+        cost[ARM_R] -= gain * near
     return cost
 
 

@@ -31,17 +31,17 @@ def _moved(pose: Pose, bone: str, axis: int, degrees: float) -> Pose:
     return replace(pose, rotations=rotations)
 
 
-def _standing() -> Pose:
-    """Arms hanging, as in a photo."""
-    return _moved(_moved(Pose.rest(), "upperarm01.L", 1, 18), "upperarm01.R", 1, -18)
+def _standing(arms: float = 18) -> Pose:
+    """Arms hanging by so many degrees, as in a photo."""
+    return _moved(_moved(Pose.rest(), "upperarm01.L", 1, arms), "upperarm01.R", 1, -arms)
 
 
-def _person(scale: float = 1.0, yaw: float = 0.0) -> tuple[np.ndarray, np.ndarray, FittedBody]:
+def _person(scale: float = 1.0, yaw: float = 0.0, arms: float = 18) -> tuple[np.ndarray, np.ndarray, FittedBody]:
     """Photo, mask and body of a person whose skirt goes beyond the body, at `scale` times the usual size, turned by
-    yaw degrees."""
+    yaw degrees, with arms as _standing has them."""
     figure = load_figure()
     camera = Camera(120.0, WIDTH / 2, 118.0, WIDTH, HEIGHT).scaled(scale)
-    body = FittedBody(np.zeros(len(figure.modes)), _turned(_standing(), yaw), camera, 1.0, 0.0)
+    body = FittedBody(np.zeros(len(figure.modes)), _turned(_standing(arms), yaw), camera, 1.0, 0.0)
     part = draw_iuv(figure, body.shape, body.pose, camera)[..., 0]
     y, x = np.mgrid[: camera.height, : camera.width] / scale
     photo = np.stack([200 + 0.1 * y, 205 + 0 * y, 190 + 0.15 * x], -1)
@@ -232,6 +232,18 @@ def test_a_slanted_hem_and_a_floor_length_one_are_cloth_to_their_last_row():
         inner = cv2.erode(cloth.astype(np.uint8), np.ones((5, 5))) > 0
         low = inner & (y > 140)
         assert trunk[low].mean() > 0.98 and legs[low].mean() < 0.02
+
+
+def test_a_hand_takes_no_cloth_along_that_its_fingers_were_fitted_onto():
+    photo, mask, body = _person(arms=32)
+    hands = np.isin(draw_iuv(load_figure(), body.shape, body.pose, body.camera)[..., 0], (3, 4))
+    rows = np.flatnonzero(hands.any(1))
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    cloth = (y > rows.mean()) & (y < 165) & (np.abs(x - WIDTH / 2) < 58)
+    photo[cloth] = DRESS
+    sheet = make_sheet(photo, np.maximum(mask, cloth).astype(np.float32), body)
+    over = hands & (y > rows.mean() + 3) & cv2.erode(cloth.astype(np.uint8), np.ones((5, 5))).astype(bool)
+    assert over.sum() > 40 and (sheet.seen[[ARM_L, ARM_R]].max(0) > 200)[over].mean() < 0.15
 
 
 def test_same_input_same_picture_also_from_disk(person, tmp_path):
