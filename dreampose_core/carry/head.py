@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from dreampose_core.carry.fill import grow
 from dreampose_core.carry.views import Tube
 from pose_tools.body.figure import BONES
 
@@ -54,6 +55,18 @@ def head_volume(
     share = cv2.GaussianBlur(np.where(y <= ears, 1, falls).astype(np.float32)[:, None], (1, 9), 2.0)
     share = share * cv2.GaussianBlur((where & neck).astype(np.float32), (0, 0), 1.5)
     return middle * (1 - share) + centre_depth * share, front.astype(np.float32), back.astype(np.float32)
+
+
+def below_chin(where: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(h,w) f32 pixels further down at which the texture of a neck's sides is to be taken: the chin's shadow on its
+    front, and the line of the jaw, do not go round it."""
+    neck = where & (weights[..., BONES.index("neck01")] > 0.4) & (weights[..., BONES.index("head")] < 0.5)
+    rows = np.flatnonzero(neck.any(1))
+    if len(rows) < 4:
+        return np.zeros(where.shape, np.float32)
+    y = np.arange(len(where))[:, None]
+    down = np.clip(rows[0] + 0.65 * len(rows) - y, 0, 0.65 * len(rows)) * grow(neck, 1)
+    return cv2.GaussianBlur(down.astype(np.float32), (0, 0), 0.7)
 
 
 def _ellipse(centre: np.ndarray, half: np.ndarray, width: int) -> np.ndarray:

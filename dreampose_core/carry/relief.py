@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from dreampose_core.carry.fill import disc, distance, grow, shrink, smooth_fill
-from dreampose_core.carry.head import head_volume
+from dreampose_core.carry.head import below_chin, head_volume
 from dreampose_core.carry.skirt import Skirt, cushion, middle_depth, open_hem, soft_weights
 from dreampose_core.carry.skirt import ramp as skirt_ramp
 from dreampose_core.carry.views import Tube
@@ -87,6 +87,8 @@ def round_layer(
     # a face must not go on as its mirror image
     head = weights[..., [BONES.index("head"), BONES.index("neck01")]].sum(-1, keepdims=True)
     side = _side_shift(outline, inside, half * scale) * (1 - 0.9 * head)
+    if whole:
+        side[..., 1] += below_chin(where, weights)
     front, back = middle - halves[0], middle + halves[1]
     return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), hang, side)
 

@@ -158,6 +158,18 @@ def test_a_shoe_has_no_laces_at_its_heel_and_a_low_one_goes_around_it():
         assert heel.sum() > 20 and _like(behind.picture, shoe)[heel].mean() > 0.9
 
 
+def test_the_chins_shadow_does_not_go_round_the_neck(person):
+    shadow = (120, 70, 150)
+    photo, mask, body, sheet = person
+    neck, head = (sheet.weights[:, BONES.index(bone)] for bone in ("neck01", "head"))
+    top = int(sheet.place[(neck > 0.4) & (head < 0.5), 1].min())
+    photo = photo.copy()
+    photo[top : top + 3][mask[top : top + 3] > 0.5] = shadow
+    shaded = make_sheet(photo, mask, body)
+    front, side = (carry(shaded, _turned(body.pose, degrees)).picture[top - 3 : top + 6] for degrees in (0, 90))
+    assert _like(front, shadow).sum() > 20 and _like(side, shadow).sum() < 0.85 * _like(front, shadow).sum()
+
+
 def test_what_an_arm_hid_is_filled_with_the_dress(person):
     _, _, body, sheet = person
     lifted = _moved(_moved(body.pose, "upperarm01.L", 1, -70), "upperarm01.R", 1, 70)
