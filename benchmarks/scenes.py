@@ -7,14 +7,14 @@ is measured by, which no recipe sees.
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from dreampose_core.carry import Carried, Sheet, carry, make_sheet, smaller
+from dreampose_core.carry import Carried, Sheet, carry, make_sheet, smaller, swings
 from dreampose_core.carry.views import HEAD_PARTS
 from dreampose_core.framing import frame_person
 from dreampose_core.photo import resized
@@ -61,14 +61,15 @@ class Truth:
 
 @dataclass(frozen=True)
 class Scene:
-    """drawn: the carried pictures at the truth's size; carried: the same at the model's; seconds: of fitting and
-    cutting out (once), and of carrying (a frame)."""
+    """drawn: the carried pictures at the truth's size; carried: the same at the model's; still: drawn with cloth that
+    does not swing (T,H,W,3) uint8; seconds: of fitting and cutting out (once), and of carrying (a frame)."""
 
     name: str
     subject: Subject
     sheet: Sheet
     drawn: list[Carried]
     carried: list[Carried]
+    still: np.ndarray
     truth: Truth
     seconds_once: float
     seconds_carry: float
@@ -98,7 +99,8 @@ def rendered_scene(path: Path, frames: int | None = None, finer: int = 1) -> Sce
         subject = replace(subject, fine=_subject(photo, found.mask, subject.body.scaled(finer)))
     rows = _rows(people, frames)
     poses = [true_pose(subject.body.scaled(finer), people, row) for row in rows]
-    return _scene(path.stem, subject, poses, _rendered_truth(people, rows), started)
+    begins = [i for i, row in enumerate(rows) if (people["flow"][row] == UNKNOWN).all()]
+    return _scene(path.stem, subject, poses, begins, _rendered_truth(people, rows), started)
 
 
 def _subject(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Subject:
@@ -184,7 +186,7 @@ def real_scene(path: Path, frames: int, width: int, height: int, finer: int = 1)
     frontal = np.array([abs(pose.yaw) < np.pi / 4 for pose in poses])[:, None, None]
     face = np.isin(part, HEAD_PARTS) & (masks > 0.5) & frontal
     known = Truth(truth, masks, optical_flow(truth, masks), texels, cells, face)
-    return _scene(path.stem, subject, poses, known, started)
+    return _scene(path.stem, subject, poses, [0], known, started)
 
 
 def _at_most(picture: np.ndarray) -> np.ndarray:
@@ -239,12 +241,18 @@ def _texels(
     return texels, cells.ravel()
 
 
-def _scene(name: str, subject: Subject, poses: list[Pose], truth: Truth, started: float) -> Scene:
+def _scene(
+    name: str, subject: Subject, poses: list[Pose], begins: list[int], truth: Truth, started: float
+) -> Scene:
+    """begins: the frames with which a motion begins."""
     sheet, large = make_sheet(subject.photo, subject.mask, subject.body), subject.fine or subject
     drawn_on = sheet if large is subject else make_sheet(large.photo, large.mask, large.body)
     ready = time.monotonic()
-    drawn = [carry(drawn_on, pose) for pose in poses]
+    motions = [poses[first:end] for first, end in pairwise([*begins, len(poses)])]
+    swung = np.concatenate([swings(large.body, motion, FPS) for motion in motions])
+    drawn = [carry(drawn_on, *moved) for moved in zip(poses, swung, strict=True)]
     times = len(large.photo) // len(subject.photo)
     carried = drawn if times == 1 else [smaller(one, times) for one in drawn]
     seconds = ready - started, (time.monotonic() - ready) / max(len(poses), 1)
-    return Scene(name, subject, sheet, drawn, carried, truth, *seconds)
+    still = [carry(drawn_on, pose).picture for pose in poses]
+    return Scene(name, subject, sheet, drawn, carried, np.stack(still), truth, *seconds)

@@ -167,8 +167,8 @@ def _check_again(
 
 
 def _has_effect(switch: str, profile: Profile) -> bool:
-    """Whether leaving something out makes another film."""
-    here = {"refined": (profile.folder / "refiner").is_dir(), "detailed": profile.finer > 1}
+    """Whether leaving something out makes another film; not known of cloth before it is carried."""
+    here = {"refined": (profile.folder / "refiner").is_dir(), "detailed": profile.finer > 1, "swinging": False}
     return here.get(switch, True)
 
 

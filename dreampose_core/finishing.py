@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dreampose_core.background import replace_background, standing
-from dreampose_core.carry import Carried, Sheet, carry, smaller
+from dreampose_core.carry import STILL, Carried, Sheet, carry, smaller
 from dreampose_core.detail import lay_detail
 from dreampose_core.surroundings import Surroundings
 from pose_tools.body.figure import Pose
@@ -20,16 +20,19 @@ from pose_tools.sequence import PoseSequence
 
 @dataclass(frozen=True, eq=False)
 class Moves:
-    """The photo carried to each pose of a clip, drawn when it is asked for."""
+    """The photo carried to each pose of a clip, drawn when it is asked for. swings (T, 3): of its loose cloth (see
+    carry.swings), None for cloth that hangs still."""
 
     sheet: Sheet
     poses: list[Pose]
+    swings: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.poses)
 
     def __getitem__(self, index: int) -> Carried:
-        return carry(self.sheet, self.poses[index])
+        swing = STILL if self.swings is None else self.swings[index]
+        return carry(self.sheet, self.poses[index], swing)
 
 
 @dataclass(frozen=True, eq=False)

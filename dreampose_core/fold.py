@@ -71,6 +71,7 @@ SWITCHED = {  # off, each makes a film to compare with
     "finetuned": "Use what the finetune learnt",
     "refined": "Use the refiner",
     "detailed": "Use the photo's own detail",
+    "swinging": "Let loose skirts swing",
 }
 MACHINE = {  # where there is a GPU
     "offload": "Small card: only what is at work lies on the GPU",

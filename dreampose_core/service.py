@@ -187,6 +187,7 @@ class Service:
         finetuned: bool | None = None,
         refined: bool | None = None,
         detailed: bool | None = None,
+        swinging: bool | None = None,
         offload: bool = False,
         compile: bool = False,
     ) -> dict:
@@ -224,6 +225,7 @@ class Service:
             finetuned: Whether the weights are used that learnt this subject.
             refined: Whether the refiner mends the frames with the photo's own pixels.
             detailed: Whether the film is larger than the model's frames, with the photo's own detail.
+            swinging: Whether loose skirts lag behind the hips.
             offload: For small cards: only what is at work lies on the GPU.
             compile: Compile the networks, for many frames on a GPU.
 
@@ -264,6 +266,7 @@ class Service:
             "finetuned": finetuned,
             "refined": refined,
             "detailed": detailed,
+            "swinging": swinging,
         }
         settings = AnimateSettings(**{name: value for name, value in asked.items() if value is not None})
         begun = self.house.begin(

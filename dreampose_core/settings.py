@@ -37,6 +37,7 @@ RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is fo
     "finetuned": Switch("Finetuned", "render with the weights that learnt this subject"),
     "refined": Switch("Refined", "let the refiner mend the frames with the photo's own pixels"),
     "detailed": Switch("Detailed", "make the film larger than the model's frames, with the photo's own detail"),
+    "swinging": Switch("Swinging", "let loose skirts lag behind the hips"),
 }
 SWITCHES = tuple(name for name, rule in RULES.items() if isinstance(rule, Switch))  # what may be left out of a film
 
@@ -58,7 +59,7 @@ class AnimateSettings:
     DreamPosePipeline.frames takes start, strength and pull, None the model's own. finetuned: with the subject's own
     weights or those of everybody;
     refined: with the model's refiner where it has one; detailed: at the size, and with the detail, of the finer photo
-    where the profile has one.
+    where the profile has one; swinging: loose cloth lags behind the hips.
     """
 
     motion: str
@@ -87,6 +88,7 @@ class AnimateSettings:
     finetuned: bool = True
     refined: bool = True
     detailed: bool = True
+    swinging: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):

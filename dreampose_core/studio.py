@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from dreampose_core.background import KEEP, choose
-from dreampose_core.carry import Sheet, make_sheet
+from dreampose_core.carry import Sheet, make_sheet, swings
 from dreampose_core.checkpoints import FINISHED, load_model, load_tuned, tuned_settings
 from dreampose_core.drive import clip_length, load_drive, make_poses
 from dreampose_core.finetune import finetune_subject
@@ -171,7 +171,8 @@ def _finish(
     if around is None and order.settings.framing == PHOTO:
         raise BadInput("The whole photo of this subject was not kept; please start from the photo for its framing.")
     old = None if backdrop is None else sheet.background
-    return Finish(poses, Moves(sheet, moves) if moves else None, finer, backdrop, old, around)
+    swung = swings(sheet.body, moves, poses.fps) if moves and order.settings.swinging else None
+    return Finish(poses, Moves(sheet, moves, swung) if moves else None, finer, backdrop, old, around)
 
 
 def _backdrop(order: Order) -> np.ndarray | None:

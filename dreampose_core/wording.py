@@ -7,12 +7,14 @@ from dataclasses import asdict
 
 from dreampose_core.background import KEEP, PLAIN
 from dreampose_core.settings import RULES, SWITCHES, AnimateSettings
+from dreampose_core.surroundings import PHOTO
 from pose_tools.body.motion import list_motions
 
 SWITCHED = {  # with a switch on, and off
     "finetuned": ("after the finetune", "before the finetune"),
     "refined": ("with the refiner", "without the refiner"),
     "detailed": ("with the detail", "without the detail"),
+    "swinging": ("with swinging cloth", "with cloth that hangs still"),
 }
 MOST_WORDS = 3  # of the differences that a label names
 LENGTH = ("frames", "fps")  # told where nothing else tells them apart
@@ -20,6 +22,7 @@ EVEN = 1  # points by which readouts differ and are as good as equal
 SAID: dict[str, Callable[[AnimateSettings], str]] = {  # what else sets films apart, what is most to be seen first
     "background": lambda s: {KEEP: "the photo's background", PLAIN: "plain background"}.get(s.background, "a picture"),
     "background_colour": lambda s: s.background_colour,
+    "framing": lambda s: "the whole photo" if s.framing == PHOTO else "the person alone",
     "profile": lambda s: f"model {s.profile}",
     "steps": lambda s: f"{s.steps} denoising steps" if s.steps else "the usual steps",
     "s1": lambda s: f"photo guidance {_number(s.s1)}",

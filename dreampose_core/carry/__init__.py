@@ -9,5 +9,7 @@ relief.py depth and skinning     fill.py    smooth and textured fills that the o
 
 from dreampose_core.carry.draw import Carried, carry, smaller
 from dreampose_core.carry.sheet import Sheet, make_sheet
+from dreampose_core.carry.skirt import STILL
+from dreampose_core.carry.swing import swings
 
-__all__ = ["Carried", "Sheet", "carry", "make_sheet", "smaller"]
+__all__ = ["STILL", "Carried", "Sheet", "carry", "make_sheet", "smaller", "swings"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 
 from dreampose_core.carry.drape import drape
 from dreampose_core.carry.sheet import Sheet
-from dreampose_core.carry.skirt import hanging
+from dreampose_core.carry.skirt import STILL, hanging
 from dreampose_core.carry.views import ARM_L, ARM_R, TRUNK
 from pose_tools.body.figure import Pose, bone_transforms, load_figure, skin
 from pose_tools.body.raster import Hits, paint_charts, raster
@@ -42,13 +43,13 @@ class _Drawn:
     visibility: np.ndarray
 
 
-def carry(sheet: Sheet, pose: Pose) -> Carried:
-    """The sheet's person in that pose, seen by the photo's camera."""
+def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
+    """The sheet's person in that pose, seen by the photo's camera; swing (3,): of its loose cloth, see swing.py."""
     body, figure = sheet.body, load_figure()
     height, width = sheet.background.shape[:2]
     transforms = bone_transforms(figure, body.shape, pose)
     blend = (sheet.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
-    free = hanging(figure, body.shape, transforms).astype(np.float32)
+    free = hanging(figure, body.shape, transforms, swing).astype(np.float32)
     blend += sheet.hang[:, None, None] * free
     skinned = skin(figure.rest_vertices(body.shape), figure.weights, transforms)
     fine = max(1, round(_SAMPLES / sheet.cell))  # samples a pixel along each axis

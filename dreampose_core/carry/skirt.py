@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from dreampose_core.carry.views import Tube
 from pose_tools.body.figure import BONES, Figure, rotation_matrices
 
+STILL = (0.0, 0.0, 0.0)  # the swing of cloth that hangs still
 _HEM = 0.1  # of a skirt's length: the rows above the hem in which its width is not measured, for hems are slanted
 _TIGHT, _FREE = 0.1, 0.35  # of its width that both legs side by side leave free: they move the skirt; it hangs alone
 _HIPS = 0.12  # of the trunk's height in the picture: how far above the crotch the hips are as wide as they get
@@ -138,11 +140,17 @@ def soft_weights(weights: np.ndarray, where: np.ndarray, skirt: Skirt) -> tuple[
     return mixed, hang
 
 
-def hanging(figure: Figure, shape: np.ndarray, transforms: np.ndarray) -> np.ndarray:
+def hanging(
+    figure: Figure, shape: np.ndarray, transforms: np.ndarray, swing: Sequence[float] = STILL
+) -> np.ndarray:
     """(3,4): what free hanging does to points at rest: it goes with the hips and turns with them about the vertical,
-    but does not lean. transforms (B,3,4): those of the bones."""
+    and leans only as it swings. transforms (B,3,4): those of the bones; swing (3,): lean along x and y of the world and
+    twist, radians (see swing.py)."""
     joint = figure.rest_joints(np.asarray(shape, np.float64))[0]
     moved = transforms[0, :, :3] @ joint + transforms[0, :, 3]
     across = transforms[0, :, 0]  # from the right hip to the left one
-    turn = rotation_matrices(np.array([0.0, 0.0, np.arctan2(across[1], across[0])]))
+    along_x, along_y, twist = swing
+    turn = rotation_matrices(np.array([0.0, 0.0, np.arctan2(across[1], across[0]) + twist]))
+    # what is below the hips goes along x by a turn about -y, along y by one about x
+    turn = rotation_matrices(np.array([along_y, -along_x, 0.0])) @ turn
     return np.concatenate([turn, (moved - turn @ joint)[:, None]], 1)
