@@ -105,7 +105,7 @@ def test_what_can_be_made_is_what_is_not_there_and_would_differ(library):
     film = add_film(library, replace(WALK, finetune_steps=40, decoder_steps=20, tuning="lora"))
     here = {"mini": find_profile("mini")}
     offered = wishes(library, here, film)
-    assert [wish.switch for wish in offered] == [name for name in SWITCHES]
+    assert [wish.switch for wish in offered] == [name for name in SWITCHES if name != "swinging"], "cloth may be tight"
     first = offered[0]
     assert first.seconds == 22.5 and first.settings.finetune_steps is None, "it is tuned already"
     assert apart(first.settings, settings_of(film)) == ["finetuned"]
