@@ -50,7 +50,7 @@ from dreampose_core.fold import (  # noqa: E402
 )
 from dreampose_core.jobs.inline import do_job, give_up, take_job  # noqa: E402
 from dreampose_core.motion_desk import READ  # noqa: E402
-from dreampose_core.parts import PARTS, Look  # noqa: E402
+from dreampose_core.parts import PARTS, VISIBLE, Look  # noqa: E402
 from dreampose_core.photo import MAX_BYTES  # noqa: E402
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, find_profile  # noqa: E402
 from dreampose_core.rules import Number, Switch  # noqa: E402
@@ -138,7 +138,8 @@ def advanced(house: House) -> dict[str, gr.blocks.Block]:
     with gr.Row(elem_id="without"):
         for name in SWITCHES:
             label = SWITCHED.get(name, RULES[name].words)
-            seen[name] = gr.Checkbox(True, label=label, info="Off: a film to compare with")
+            visible = own.get(name, VISIBLE)["visible"]
+            seen[name] = gr.Checkbox(True, label=label, info="Off: a film to compare with", visible=visible)
     if house.has_gpu:
         with gr.Row():
             seen |= {name: gr.Checkbox(False, label=label) for name, label in MACHINE.items()}

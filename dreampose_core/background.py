@@ -91,8 +91,13 @@ def replace_background(frame: np.ndarray, alpha: np.ndarray, old: np.ndarray, ne
     frame: uint8 (H, W, 3); alpha: f32 (h, w), the carried person's coverage 0..1; old: uint8 (h, w, 3), what the frame
     shows where nobody is; new: uint8 of any size. Those of another size are brought to the frame's.
     """
-    height, width = frame.shape[:2]
-    person = matte(frame, alpha, old)
+    return before(matte(frame, alpha, old), new)
+
+
+def before(person: Matte, new: np.ndarray) -> np.ndarray:
+    """The person of a matte before another background, uint8 (H, W, 3), with a soft shadow where the feet touch the
+    ground. new: uint8 of any size."""
+    height, width = person.alpha.shape
     ground = cover(new, width, height).astype(np.float32) * contact_shadow(person.alpha)[..., None]
     share = person.alpha[..., None]
     return np.clip(share * person.colours + (1 - share) * ground + 0.5, 0, 255).astype(np.uint8)

@@ -69,7 +69,7 @@ class CompareDesk:
         """Take away every comparison of a film that is deleted."""
         for path in films_of_both_with(library, clip):
             self.window.hide(path)
-            path.unlink()
+            path.unlink(missing_ok=True)
 
     def _wishes(self, library: Library, clip: ClipEntry) -> list[Wish]:
         return wishes(library, self.house.profiles(), clip, self.house.device)

@@ -19,6 +19,7 @@ from dreampose_core.library import ClipEntry, Library, read_json
 from dreampose_core.profiles import Profile
 from dreampose_core.settings import SWITCHES, AnimateSettings
 from dreampose_core.stopwatch import expected_seconds, speeds_file
+from dreampose_core.subject import FINE_FOLDER
 from dreampose_core.tuning import DEFAULT_TUNINGS
 from dreampose_core.wording import apart, labels, same_motion
 from pose_tools.body.motion import find_motion
@@ -27,6 +28,8 @@ from pose_tools.files import replacing
 from pose_tools.video import PAPER, probe, read_frames, write_video
 
 MOST_FRAMES = 600  # of a long film, its first ones, that are compared
+MOST_HALF = 960  # pixels of the longer side of a half
+LATER = ("detailed", "swinging")  # switches that films of earlier versions know nothing of
 MOST_RATE = 60  # frames a second of the video of both
 TUNING = ("finetune_steps", "decoder_steps", "tuning")  # which a subject has already that is tuned
 
@@ -44,7 +47,8 @@ class Wish:
 
 
 def settings_of(clip: ClipEntry) -> AnimateSettings:
-    return AnimateSettings.from_dict(clip.settings)
+    """A film's settings; one that was made before a switch was there is without what it switches."""
+    return AnimateSettings.from_dict(dict.fromkeys(LATER, False) | clip.settings)
 
 
 def others(library: Library, clip: ClipEntry) -> list[ClipEntry]:
@@ -101,7 +105,7 @@ def wishes(library: Library, profiles: Mapping[str, Profile], clip: ClipEntry, d
     lacking = [name for name in SWITCHES if not getattr(own, name)]
     there = [settings_of(other) for other in others(library, clip)]
     wanted = []
-    for name in lacking or [name for name in SWITCHES if _has_effect(name, profiles[own.profile])]:
+    for name in lacking or [name for name in SWITCHES if _has_effect(name, profiles[own.profile], library, clip)]:
         wish = replace(given, **{name: name in lacking})
         if any(not apart(wish, other) for other in there):
             continue
@@ -130,6 +134,8 @@ def film_of_both(library: Library, left: ClipEntry, right: ClipEntry) -> Path:
     films = [clip.video for clip in (left, right)]
     shapes = [probe(film) for film in films]
     size = max(shape.width for shape in shapes), max(shape.height for shape in shapes)
+    shrunk = min(1.0, MOST_HALF / max(size))
+    size = tuple(2 * round(side * shrunk / 2) for side in size)
     rate = common_rate(*(clip.settings["fps"] for clip in (left, right)))
     halves = [_frames(film, rate, size) for film in films]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,9 +172,15 @@ def _check_again(
         find_motion(own.motion)
 
 
-def _has_effect(switch: str, profile: Profile) -> bool:
+def _has_effect(switch: str, profile: Profile, library: Library, clip: ClipEntry) -> bool:
     """Whether leaving something out makes another film; not known of cloth before it is carried."""
-    here = {"refined": (profile.folder / "refiner").is_dir(), "detailed": profile.finer > 1, "swinging": False}
+    carried = (read_json(clip.report) or {}).get("carried", True)
+    fine = (library.subject_folder(clip.subject) / FINE_FOLDER).is_dir()
+    here = {
+        "refined": carried and (profile.folder / "refiner").is_dir(),
+        "detailed": carried and fine and profile.finer > 1,
+        "swinging": False,
+    }
     return here.get(switch, True)
 
 

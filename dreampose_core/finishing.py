@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dreampose_core.background import replace_background, standing
+from dreampose_core.background import Matte, before, matte, standing
 from dreampose_core.carry import STILL, Carried, Sheet, carry, smaller
 from dreampose_core.detail import lay_detail
 from dreampose_core.surroundings import Surroundings
@@ -72,10 +72,16 @@ class Finish:
             frame = lay_detail(frame, one)
         if self.behind is None:
             return self.framed(frame)
-        person = standing(frame, self.poses.iuv[index]) if one is None else one.alpha
-        nobody = None if self.around is None else np.zeros(self.around.photo.shape[:2], person.dtype)
-        return replace_background(self.framed(frame), self.framed(person, nobody), self.framed(self.old), self.behind)
+        person = matte(frame, standing(frame, self.poses.iuv[index]) if one is None else one.alpha, self.old)
+        return before(Matte(self.alone(person.alpha), self.alone(person.colours)), self.behind)
 
-    def framed(self, picture: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
-        """A picture of what the model frames, in the film's framing: in the photo, or in `into` of the photo's size."""
-        return picture if self.around is None else self.around.put_in(picture, into)
+    def framed(self, picture: np.ndarray) -> np.ndarray:
+        """A picture of what the model frames, in the film's framing: with the photo around it."""
+        return picture if self.around is None else self.around.put_in(picture)
+
+    def alone(self, picture: np.ndarray) -> np.ndarray:
+        """A picture (h, w[, C]) of what the model frames, in the film's framing: with zeros around it."""
+        if self.around is None:
+            return picture
+        nothing = np.zeros((*self.around.photo.shape[:2], *picture.shape[2:]), picture.dtype)
+        return self.around.put_in(picture, nothing)

@@ -134,6 +134,8 @@ class Fold:
             "finetune_steps": profile.finetune_steps,
             "decoder_steps": profile.decoder_steps,
             "tuning": Look(value=tuning, visible=tuning is not None, info=way(tuning)),
+            "refined": Look(visible=(profile.folder / "refiner").is_dir()),
+            "detailed": Look(visible=profile.finer > 1),
         }
 
     def of_subject(self, library: Library, subject: str | None) -> Parts:

@@ -8,7 +8,7 @@ PARTS = (
     " motion video drop reading frame start end read read_note own chosen preview about take_poses"
     " fitting fit_timer fit hand scale shift_x shift_y frames fps"
     " profile steps s1 s2 guidance_from guidance_to scheduler finetune_steps decoder_steps tuning tune tuned"
-    " more_photos more_shown more_note"
+    " more_photos more_shown more_note refined detailed"
 ).split()
 
 Parts = dict[str, object]

@@ -122,7 +122,7 @@ class DreamPosePipeline(ConditionPipeline):
             for name in ("start", "strength", "raw_photo", "whole_photo", "shared_noise")
         }
         made = type(self)(**(self.components | parts), **flags)
-        made._card = self._card
+        made._card, made._stays = self._card, self._stays
         return made
 
     def batch_for(self, height: int, width: int, guidance: Guidance) -> int:

@@ -66,7 +66,7 @@ def reenact(
 def carry_along(photo: NDArray[np.uint8], poses: PoseSequence) -> Sequence[Carried] | None:
     """The photo, which shows frame 0 of the poses, carried to all the others; None where no body lies on the charts.
 
-    The body moves across the picture by the pose's shift, since the camera of a sheet stands still.
+    The body moves across the picture by the pose's shift, since the camera of a sheet stands still. Cloth hangs still.
     """
     keys = key_bodies(poses.iuv)
     found = find_landmarks(photo) if keys else None

@@ -36,7 +36,7 @@ from dreampose_core.readouts import MOST_FRAMES, read_out
 from dreampose_core.settings import SWITCHES, AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember, speeds_file
 from dreampose_core.subject import FINE_FOLDER, Subject, prepare_subject
-from dreampose_core.surroundings import PHOTO
+from dreampose_core.surroundings import FILM, PHOTO, Surroundings
 from dreampose_core.tuning import DEFAULT_TUNINGS, FinetuneSettings, tuning_of
 from pose_tools.body.figure import Pose
 from pose_tools.draw import colour_iuv, overlay
@@ -110,7 +110,7 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     if (order.library.clip_folder(order.clip) / "clip.json").exists():
         return order.library.clip(order.clip)
     drive = load_drive(order.settings.motion, order.poses)
-    backdrop = _backdrop(order)
+    _backdrop(order)  # said before anything else is done
     order.folder.mkdir(parents=True, exist_ok=True)
     watch, units = Stopwatch(order.folder / "stages.json"), _units(order)
     report = watch.listen(report)
@@ -123,7 +123,7 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
         alignment = placed(drive, subject, settings.hand)
     poses, moves = make_poses(drive, subject, frames, settings.fps, alignment)
     settings = replace(settings, frames=len(poses))
-    finish = _finish(order, subject, sheet, poses, moves, backdrop)
+    finish = _finish(order, subject, sheet, poses, moves)
     if not settings.refined and tuned.refiner is not None:
         tuned = tuned.with_parts(refiner=None)
     frames = _render(order, settings, tuned, subject, finish, report)
@@ -133,6 +133,7 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     seen = np.stack([resized(frame, poses.width, poses.height) for frame in seen])
     readouts = read_out(seen, poses.iuv[: len(seen)], subject.photo, subject.charts)
     about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses), "readouts": readouts}
+    about["carried"] = finish.moved is not None
     write_json(made / "report.json", about | watch.summary())
     remember(_speeds(order), settings.profile, units, watch, _ways(order))
     title = order.library.subject(order.subject).title
@@ -158,27 +159,27 @@ def _loaded(
     return load_model(folder, precision)
 
 
-def _finish(
-    order: Order, subject: Subject, sheet: Sheet, poses: PoseSequence, moves: list[Pose], backdrop: np.ndarray | None
-) -> Finish:
+def _finish(order: Order, subject: Subject, sheet: Sheet, poses: PoseSequence, moves: list[Pose]) -> Finish:
     """How the frames of a clip in these poses are finished; moves: the body's, none where the charts drive alone."""
     finer = 1
     if moves and subject.fine is not None and order.settings.detailed:
-        folder = order.library.subject_folder(order.subject) / FINE_FOLDER
-        _lay_sheet(folder, subject.fine)
-        sheet, finer = Sheet.load(folder / SHEET), len(subject.fine.photo) // len(subject.photo)
+        sheet = Sheet.load(order.library.subject_folder(order.subject) / FINE_FOLDER / SHEET)
+        finer = len(subject.fine.photo) // len(subject.photo)
     around = subject.around if order.settings.framing == PHOTO else None
-    if around is None and order.settings.framing == PHOTO:
-        raise BadInput("The whole photo of this subject was not kept; please start from the photo for its framing.")
+    backdrop = _backdrop(order, around)
     old = None if backdrop is None else sheet.background
     swung = swings(sheet.body, moves, poses.fps) if moves and order.settings.swinging else None
     return Finish(poses, Moves(sheet, moves, swung) if moves else None, finer, backdrop, old, around)
 
 
-def _backdrop(order: Order) -> np.ndarray | None:
-    """The background that is asked for, at twice the profile's size; None to keep the photo's. Raises BadInput."""
+def _backdrop(order: Order, around: Surroundings | None = None) -> np.ndarray | None:
+    """The background that is asked for, at the size of the photo around or at twice the profile's; None to keep the
+    photo's. Raises BadInput."""
     asked, profile = order.settings, order.profile
-    return choose(asked.background, asked.background_colour, order.backdrop, 2 * profile.width, 2 * profile.height)
+    width, height = 2 * profile.width, 2 * profile.height
+    if around is not None:
+        height, width = around.photo.shape[:2]
+    return choose(asked.background, asked.background_colour, order.backdrop, width, height)
 
 
 def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePipeline]:
@@ -201,8 +202,12 @@ def _prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePip
         raise BadInput(
             f"This subject was not made for the profile {profile.name}; please start from its photo."
         )
+    if order.settings.framing == PHOTO and subject.around is None:
+        raise BadInput("The whole photo of this subject was not kept; please start from the photo for its framing.")
     say(2, "Cutting the person out", overlay(subject.photo, subject.charts))
     _lay_sheet(folder, subject)
+    if subject.fine is not None and order.settings.detailed:
+        _lay_sheet(folder / FINE_FOLDER, subject.fine)
     sheet = Sheet.load(folder / SHEET)
     if not (folder / "subject.json").exists():
         order.library.add_subject(order.subject, order.title, subject.photo)
@@ -252,8 +257,10 @@ def _tune(
     tune = replace(
         tuning_of(profile.name, asked.tuning), steps=steps, decoder_steps=decoder_steps, seed=settings.seed
     )
-    seconds = _known_seconds(order, tune)
-    return finetune_subject(pipeline, subject, sheet, tune, folder, report, _more_photos(order), seconds), settings
+    if kept:  # as it was
+        tune = FinetuneSettings(**kept)
+    seconds, photos = _known_seconds(order, tune), _more_photos(order, all_kept=bool(kept))
+    return finetune_subject(pipeline, subject, sheet, tune, folder, report, photos, seconds), settings
 
 
 def _known_seconds(order: Order, tune: FinetuneSettings) -> float | None:
@@ -266,7 +273,8 @@ def _prepare_more(folder: Path, photo: Path, profile: Profile) -> None:
     """A further photo, prepared as the main one is and kept beside it."""
     if not (folder / "photo.png").exists():
         try:
-            prepare_subject(open_photo(photo), profile.width, profile.height).save(folder)
+            subject = prepare_subject(open_photo(photo), profile.width, profile.height)
+            replace(subject, around=None).save(folder)
         except BadInput as error:
             raise BadInput(f"Further photo {folder.name}: {error}") from error
     _lay_sheet(folder, Subject.load(folder))
@@ -279,9 +287,11 @@ def _lay_sheet(folder: Path, subject: Subject) -> None:
             make_sheet(subject.photo, subject.mask, subject.body).save(temporary)
 
 
-def _more_photos(order: Order) -> list[tuple[Subject, Sheet]]:
-    """The further photos, as _prepare left them."""
-    folders = [order.library.subject_folder(order.subject) / "more" / str(i) for i in range(1, len(order.more) + 1)]
+def _more_photos(order: Order, all_kept: bool) -> list[tuple[Subject, Sheet]]:
+    """The further photos, as _prepare left them; all_kept: also those of an earlier order."""
+    folder = order.library.subject_folder(order.subject) / "more"
+    count = len(list(folder.glob(f"*/{SHEET}"))) if all_kept else len(order.more)
+    folders = [folder / str(i) for i in range(1, count + 1)]
     return [(Subject.load(folder), Sheet.load(folder / SHEET)) for folder in folders]
 
 
@@ -318,9 +328,10 @@ def _ways(order: Order) -> dict[str, str]:
     extras = [f"not {name}" for name in SWITCHES if name != "finetuned" and not getattr(asked, name)]
     extras += ["carried"] if asked.start_from == "carried" or asked.pull else []
     extras += [] if asked.background == KEEP else ["background"]
+    extras += [] if asked.framing == FILM else ["whole photo"]
     extras += [name for name in ("offload", "compile") if getattr(order, name)]
     render = ", ".join([f"{guidance.most_conditions} conditions", *extras])
-    return {"finetune": tuning, "decoder": tuning, "render": render}
+    return {"finetune": tuning, "decoder": tuning, "render": render, "write": asked.framing}
 
 
 def _speeds(order: Order) -> Path:
@@ -388,8 +399,7 @@ def _write(
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
     poses, photo = finish.poses, finish.framed((subject.fine or subject).photo)
-    nobody = np.zeros_like(photo)
-    drawn = (finish.framed(colour_iuv(iuv), nobody) for iuv in poses.iuv)
+    drawn = (finish.alone(colour_iuv(iuv)) for iuv in poses.iuv)
     width = round(photo.shape[1] * poses.height / photo.shape[0])
     small = (resized(frame, width, poses.height) for frame in _pictures(frames))
     steps = (

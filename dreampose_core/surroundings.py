@@ -1,7 +1,7 @@
 """A film in the photo's own framing: its frames put back into the photo that a window was cut out of.
 
-Where nobody moves a film shows the photo's background, so that its frames fit without a seam; what the window shows
-beyond the photo's borders is left away.
+Where nobody moves a refined film shows the photo's background, so that its frames fit without a seam; what the window
+shows beyond the photo's borders is left away.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dreampose_core.photo import resized
 
 FILM, PHOTO = "film", "photo"
 FRAMINGS = (FILM, PHOTO)
-MOST_SIDE = 1920  # pixels; of a person who is small in a large photo the film gets smaller than it could be
+MOST_SIDE = 1280  # pixels; of a person who is small in a large photo the film gets smaller than it could be
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,6 +40,7 @@ TAGS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt70
 FASTSTART = ["-movflags", "+faststart"]
 SQUARE = "scale=trunc(iw*sar/2)*2:ih,setsar=1"  # pixels that are shown wider than they are stored
 GAP = 8
+MOST_WIDTH = 1800  # pixels of the panels of a composed film, which telephones still play
 CAPTIONS = ("Photo", "Pose", "Result")
 PAPER, INK = (250, 250, 249), (70, 70, 76)
 
@@ -241,7 +242,8 @@ def _check(status: int, log: BinaryIO, path: str | Path) -> None:
 def side_by_side(
     photo: np.ndarray, pose_frames: Iterable[np.ndarray], result_frames: Iterable[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Compose photo | pose | result at the result's height, with thin gaps and small captions above.
+    """Compose photo | pose | result at the result's height, or less where they get too wide, with thin gaps and small
+    captions above.
 
     photo (h, w, 3) of any size; pose and result frames uint8, as many of one as of the other (ValueError
     otherwise). Yields uint8 (H', W', 3) with even sides.
@@ -249,9 +251,10 @@ def side_by_side(
     photo = Image.fromarray(photo)
     paper = None
     for pose, result in zip(pose_frames, result_frames, strict=True):
-        height = result.shape[0]
-        panels = [_at_height(photo, height), _at_height(Image.fromarray(pose), height)]
-        panels.append(Image.fromarray(result))
+        three = [photo, Image.fromarray(pose), Image.fromarray(result)]
+        shapes = sum(panel.width / panel.height for panel in three)
+        height = min(result.shape[0], int(MOST_WIDTH / shapes))
+        panels = [_at_height(panel, height) for panel in three]
         if paper is None:
             paper, places = _paper([panel.width for panel in panels], height)
         picture = paper.copy()
@@ -262,6 +265,8 @@ def side_by_side(
 
 def _at_height(picture: Image.Image, height: int) -> Image.Image:
     width = max(1, round(picture.width * height / picture.height))
+    if picture.size == (width, height):
+        return picture
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 

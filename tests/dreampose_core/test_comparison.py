@@ -52,7 +52,7 @@ def add_film(library, settings, subject="anna", grey=90, size=(40, 32), figures=
 
 
 def add_subject(library, *tuned):
-    library.subject_folder("anna").mkdir(parents=True)
+    (library.subject_folder("anna") / "fine").mkdir(parents=True)
     library.add_subject("anna", "Anna", np.zeros((8, 8, 3), np.uint8))
     for profile in tuned:
         (library.subject_folder("anna") / "tuned" / profile).mkdir(parents=True)
@@ -106,6 +106,8 @@ def test_what_can_be_made_is_what_is_not_there_and_would_differ(library):
     here = {"mini": find_profile("mini")}
     offered = wishes(library, here, film)
     assert [wish.switch for wish in offered] == [name for name in SWITCHES if name != "swinging"], "cloth may be tight"
+    (library.subject_folder("anna") / "fine").rmdir()
+    assert "detailed" not in [wish.switch for wish in wishes(library, here, film)], "a subject of before"
     first = offered[0]
     assert first.seconds == 22.5 and first.settings.finetune_steps is None, "it is tuned already"
     assert apart(first.settings, settings_of(film)) == ["finetuned"]
