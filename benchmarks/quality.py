@@ -49,7 +49,7 @@ MEASURES = {  # name: (digits, what it is)
     "seconds_once": (1, "of fitting, cutting out and finetuning, once a subject"),
 }
 FIGURES = ("l1", "psnr", "ssim", "l1_person", "unsteady", "colour", "pattern", "face", "pose_px", "seconds_frame")
-SHEET_COLUMNS, SHEET_WIDTH = 4, 128  # frames of a subject's contact sheet, and pixels of each
+SHEET_COLUMNS, SHEET_WIDTH = 4, 64  # frames of a subject's contact sheet, and pixels of each
 
 
 def measure(clip: np.ndarray, scene: Scene) -> dict[str, float]:
