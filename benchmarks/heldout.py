@@ -25,9 +25,7 @@ from dreampose_core.metrics import compare
 from dreampose_core.profiles import DEFAULT_PROFILE, find_profile
 from dreampose_core.subject import Subject
 from dreampose_core.training.prepare import true_pose
-from pose_tools.body.figure import load_figure
 from pose_tools.body.fit import fit_body
-from pose_tools.body.raster import draw_iuv
 from pose_tools.landmarks import find_landmarks
 from pose_tools.sequence import PoseSequence
 
@@ -40,8 +38,7 @@ def rendered_subject(photo: np.ndarray) -> Subject | None:
     found = find_landmarks(photo)
     if found is None:
         return None
-    body = fit_body(found)
-    return Subject(photo, found.mask, body, draw_iuv(load_figure(), body.shape, body.pose, body.camera))
+    return Subject.of(photo, found.mask, fit_body(found))
 
 
 def make_clips(people: dict, profile, frames: int) -> tuple[dict[str, np.ndarray], np.ndarray] | None:

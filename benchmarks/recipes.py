@@ -123,7 +123,7 @@ RECIPES: dict[str, Recipe] = {
     "carried, flow beyond the outline": Recipe(lambda m: m.carried_by(beyond_outline), False),
     "carried picture": Recipe(lambda m: pictures(m.scene.carried)),
     "carried picture, fine": Recipe(lambda m: pictures(m.scene.drawn)),
-    "the same, cloth hanging still": Recipe(lambda m: m.scene.still),
+    "the same, cloth hanging still": Recipe(lambda m: m.scene.still, carries=False),
     "paper's before the finetune": Recipe(lambda m: m.render_paper(m.paper), False, paper=True),
     PAPER: Recipe(lambda m: m.render_paper(m.paper_tuned), False, "paper", True),
     "paper's, from and towards the carried": Recipe(

@@ -61,15 +61,16 @@ class Truth:
 
 @dataclass(frozen=True)
 class Scene:
-    """drawn: the carried pictures at the truth's size; carried: the same at the model's; still: drawn with cloth that
-    does not swing (T,H,W,3) uint8; seconds: of fitting and cutting out (once), and of carrying (a frame)."""
+    """moves: the body's poses; drawn_on, drawn: the sheet and the carried pictures at the truth's size; sheet, carried:
+    the same at the model's; seconds: of fitting and cutting out (once), and of carrying (a frame)."""
 
     name: str
     subject: Subject
     sheet: Sheet
+    drawn_on: Sheet
+    moves: list[Pose]
     drawn: list[Carried]
     carried: list[Carried]
-    still: np.ndarray
     truth: Truth
     seconds_once: float
     seconds_carry: float
@@ -77,6 +78,11 @@ class Scene:
     @property
     def poses(self) -> PoseSequence:
         return PoseSequence(np.stack([one.iuv for one in self.carried]), fps=FPS)
+
+    @property
+    def still(self) -> np.ndarray:
+        """(T,H,W,3) uint8, drawn anew with cloth that does not swing."""
+        return np.stack([carry(self.drawn_on, pose).picture for pose in self.moves])
 
 
 def rendered_scene(path: Path, frames: int | None = None, finer: int = 1) -> Scene | None:
@@ -94,17 +100,13 @@ def rendered_scene(path: Path, frames: int | None = None, finer: int = 1) -> Sce
         return None
     size = photo.shape[1] // finer, photo.shape[0] // finer
     small = replace(found, points=found.points / finer, mask=resized(found.mask, *size))
-    subject = _subject(resized(photo, *size), small.mask, fit_body(small))
+    subject = Subject.of(resized(photo, *size), small.mask, fit_body(small))
     if finer > 1:
-        subject = replace(subject, fine=_subject(photo, found.mask, subject.body.scaled(finer)))
+        subject = replace(subject, fine=Subject.of(photo, found.mask, subject.body.scaled(finer)))
     rows = _rows(people, frames)
     poses = [true_pose(subject.body.scaled(finer), people, row) for row in rows]
     begins = [i for i, row in enumerate(rows) if (people["flow"][row] == UNKNOWN).all()]
     return _scene(path.stem, subject, poses, begins, _rendered_truth(people, rows), started)
-
-
-def _subject(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Subject:
-    return Subject(photo, mask, body, draw_iuv(load_figure(), body.shape, body.pose, body.camera))
 
 
 def _rows(people: dict, frames: int | None) -> np.ndarray:
@@ -254,5 +256,4 @@ def _scene(
     times = len(large.photo) // len(subject.photo)
     carried = drawn if times == 1 else [smaller(one, times) for one in drawn]
     seconds = ready - started, (time.monotonic() - ready) / max(len(poses), 1)
-    still = [carry(drawn_on, pose).picture for pose in poses]
-    return Scene(name, subject, sheet, drawn, carried, np.stack(still), truth, *seconds)
+    return Scene(name, subject, sheet, drawn_on, poses, drawn, carried, truth, *seconds)

@@ -51,6 +51,11 @@ class Subject:
     fine: Subject | None = None
     around: Surroundings | None = None
 
+    @classmethod
+    def of(cls, photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Subject:
+        """With the charts of the body."""
+        return cls(photo, mask, body, draw_iuv(load_figure(), body.shape, body.pose, body.camera))
+
     def save(self, folder: Path) -> None:
         """Write photo.png, mask.png, charts.png and body.json, what is around, and the fine subject into a folder
         within; the folder appears whole or not at all."""
@@ -107,11 +112,11 @@ def prepare_subject(image: np.ndarray, width: int, height: int, finer: int = 1) 
     fine = int(np.clip(pixels / (PERSON * height), 1, FINE))
     frame = frame_person(person, image.shape[1], width * fine, height * fine)
     framed = frame.apply(image, person)
-    marks = find_landmarks(evened(framed))
-    soft = None if marks is None else marks.mask
-    if marks is not None:
-        marks = replace(marks, points=marks.points / fine, mask=resized(marks.mask, width, height))
-    inside = None if marks is None else person_mask(marks)
+    fine_marks, inside = find_landmarks(evened(framed)), None
+    if fine_marks is not None:
+        small = resized(fine_marks.mask, width, height)
+        marks = replace(fine_marks, points=fine_marks.points / fine, mask=small)
+        inside = person_mask(marks)
     if inside is None:
         raise BadInput(f"The person could not be made out well enough; {WHOLE}")
     near = grown(inside, 3)
@@ -121,16 +126,12 @@ def prepare_subject(image: np.ndarray, width: int, height: int, finer: int = 1) 
     if body.overlap < MIN_OVERLAP:
         raise BadInput(f"The pose of this person could not be read; {WHOLE}")
     around = surroundings_of(image, frame, finer / fine)
-    subject = replace(_dressed(photo, marks.mask, body), around=around)
+    subject = replace(Subject.of(photo, marks.mask, body), around=around)
     if finer == 1:
         return subject
     large = width * finer, height * finer
-    mask = _whole_levels(resized(soft, *large) * resized(near.astype(np.float32), *large))
-    return replace(subject, fine=_dressed(resized(framed, *large), mask, body.scaled(finer)))
-
-
-def _dressed(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Subject:
-    return Subject(photo, mask, body, draw_iuv(load_figure(), body.shape, body.pose, body.camera))
+    mask = _whole_levels(resized(fine_marks.mask, *large) * resized(near.astype(np.float32), *large))
+    return replace(subject, fine=Subject.of(resized(framed, *large), mask, body.scaled(finer)))
 
 
 def _whole_levels(mask: np.ndarray) -> np.ndarray:
