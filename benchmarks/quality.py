@@ -43,12 +43,15 @@ MEASURES = {  # name: (digits, what it is)
     "unsteady": (4, "difference of a frame and its predecessor carried along the true motion, less the true clip's"),
     "colour": (4, "error of the garment's colours in its own chart, 0 to 1"),
     "pattern": (4, "error of what the garment's chart has beyond its large colours, 0 to 1"),
+    "colour_shown": (4, "the same, of what the photo shows"),
+    "pattern_shown": (4, "the same, of what the photo shows"),
     "face": (4, "mean absolute difference on the true face, 0 to 1"),
     "pose_px": (2, "mean distance of the landmarks found in the film and in the true frames, pixels"),
     "seconds_frame": (2, "of a frame, carrying and rendering"),
     "seconds_once": (1, "of fitting, cutting out and finetuning, once a subject"),
 }
-FIGURES = ("l1", "psnr", "ssim", "l1_person", "unsteady", "colour", "pattern", "face", "pose_px", "seconds_frame")
+FIGURES = ("l1", "psnr", "ssim", "l1_person", "unsteady", "colour", "pattern", "colour_shown", "pattern_shown")
+FIGURES += ("face", "pose_px", "seconds_frame")
 SHEET_COLUMNS, SHEET_WIDTH = 4, 64  # frames of a subject's contact sheet, and pixels of each
 
 
@@ -57,7 +60,8 @@ def measure(clip: np.ndarray, scene: Scene) -> dict[str, float]:
     enlarged to it."""
     truth = scene.truth
     clip = enlarged(clip, truth.frames)
-    colour, pattern = metrics.likeness(clip, truth.frames, truth.texels, truth.cells)
+    garment = clip, truth.frames, truth.texels, truth.cells
+    (colour, pattern), (colour_shown, pattern_shown) = (metrics.likeness(*garment, a) for a in (None, truth.in_photo))
     faces = [i for i in range(len(clip)) if truth.face[i].sum() >= LEAST_FACE]
     unsteady = metrics.unsteadiness(clip, truth.flow) - metrics.unsteadiness(truth.frames, truth.flow)
     return {
@@ -69,6 +73,8 @@ def measure(clip: np.ndarray, scene: Scene) -> dict[str, float]:
         "unsteady": float(np.nanmean(unsteady)) if np.isfinite(unsteady).any() else float("nan"),
         "colour": colour,
         "pattern": pattern,
+        "colour_shown": colour_shown,
+        "pattern_shown": pattern_shown,
         "face": float(np.mean(metrics.l1(clip[faces], truth.frames[faces], truth.face[faces]) if faces else np.nan)),
         "pose_px": pose_error(clip, scene),
     }

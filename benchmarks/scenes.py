@@ -42,15 +42,16 @@ LANDMARKS_EVERY = 4  # frames between those whose landmarks are compared
 
 @dataclass(frozen=True)
 class Truth:
-    """frames (T,H,W,3) uint8; mask (T,H,W) f32; flow (T,H,W,2) f32 and texels, cells as metrics wants them; face
-    (T,H,W) bool; moved (T,H,W,3) uint8: the true frames in the photo's colours, see in_the_photo_s_colours, None where
-    the true places are not known."""
+    """frames (T,H,W,3) uint8; mask (T,H,W) f32; flow (T,H,W,2) f32 and texels, cells as metrics wants them; in_photo
+    (N,) bool: the texels that the photo shows; face (T,H,W) bool; moved (T,H,W,3) uint8: the true frames in the photo's
+    colours, see in_the_photo_s_colours, None where the true places are not known."""
 
     frames: np.ndarray
     mask: np.ndarray
     flow: np.ndarray
     texels: np.ndarray
     cells: np.ndarray
+    in_photo: np.ndarray
     face: np.ndarray
     moved: np.ndarray | None = None
 
@@ -122,12 +123,13 @@ def _rows(people: dict, frames: int | None) -> np.ndarray:
 
 def _rendered_truth(people: dict, rows: np.ndarray) -> Truth:
     flow = np.where(people["flow"][rows] == UNKNOWN, np.nan, people["flow"][rows] / STEPS).astype(np.float32)
-    cloth = people["kind"][rows] == KINDS.index("cloth")
-    place = people["place"][rows].astype(int)
-    texels, cells = _texels(cloth, people["piece"][rows], place, TEXEL_MM, CELL_MM)
+    and_photo = np.append(0, rows)
+    cloth = people["kind"][and_photo] == KINDS.index("cloth")
+    place = people["place"][and_photo].astype(int)
+    garment = _texels(cloth, people["piece"][and_photo], place, TEXEL_MM, CELL_MM)
     mask = people["mask"][rows].astype(np.float32) / 255
     face = people["kind"][rows] == KINDS.index("face")
-    return Truth(people["frames"][rows], mask, flow, texels, cells, face, in_the_photo_s_colours(people, rows))
+    return Truth(people["frames"][rows], mask, flow, *garment, face, in_the_photo_s_colours(people, rows))
 
 
 def in_the_photo_s_colours(people: dict, rows: np.ndarray) -> np.ndarray:
@@ -183,11 +185,15 @@ def real_scene(path: Path, frames: int, width: int, height: int, finer: int = 1)
     poses = [body.pose for body in bodies]
     charts = np.stack([draw_iuv(load_figure(), b.shape, b.pose, b.camera) for b in bodies])
     part = charts[..., 0]
+    large = subject.fine or subject
     garment = np.isin(part, GARMENT_PARTS) & (masks > 0.5)
-    texels, cells = _texels(garment, part, charts[..., 1:].astype(int), TEXEL_LEVELS, CELL_LEVELS)
+    in_photo = np.isin(large.charts[..., 0], GARMENT_PARTS) & (large.mask > 0.5)
+    and_photo = np.concatenate([large.charts[None], charts]).astype(int)
+    garment = np.concatenate([in_photo[None], garment])
+    cloth = _texels(garment, and_photo[..., 0], and_photo[..., 1:], TEXEL_LEVELS, CELL_LEVELS)
     frontal = np.array([abs(pose.yaw) < np.pi / 4 for pose in poses])[:, None, None]
     face = np.isin(part, HEAD_PARTS) & (masks > 0.5) & frontal
-    known = Truth(truth, masks, optical_flow(truth, masks), texels, cells, face)
+    known = Truth(truth, masks, optical_flow(truth, masks), *cloth, face)
     return _scene(path.stem, subject, poses, [0], known, started)
 
 
@@ -228,19 +234,21 @@ def optical_flow(frames: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 def _texels(
     where: np.ndarray, piece: np.ndarray, place: np.ndarray, texel: int, cell: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """texels and cells, as metrics.likeness wants them, of a surface given by piece (T,H,W) and place (T,H,W,2)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """texels (T,H,W) and cells (N,), as metrics.likeness wants them, and (N,) bool which of them the photo shows, of a
+    surface given by piece (1+T,H,W) and place (1+T,H,W,2), the photo's before those of the frames."""
     small, large = (
         np.concatenate([piece[..., None].astype(int), np.floor_divide(place, size)], -1)[where]
         for size in (texel, cell)
     )
     texels = np.full(where.shape, -1)
     if not len(small):
-        return texels, np.zeros(0, int)
+        return texels[1:], np.zeros(0, int), np.zeros(0, bool)
     _, first, inverse = np.unique(small, axis=0, return_index=True, return_inverse=True)
     texels[where] = inverse.ravel()
     _, cells = np.unique(large[first], axis=0, return_inverse=True)
-    return texels, cells.ravel()
+    cells = cells.ravel()
+    return texels[1:], cells, np.isin(np.arange(len(cells)), texels[0])
 
 
 def _scene(

@@ -126,14 +126,17 @@ def unsteadiness(clip: NDArray, flow: NDArray) -> NDArray[np.float64]:
     return np.array(out, np.float64)
 
 
-def likeness(clip: NDArray, truth: NDArray, texels: NDArray, cells: NDArray) -> tuple[float, float]:
+def likeness(
+    clip: NDArray, truth: NDArray, texels: NDArray, cells: NDArray, among: NDArray | None = None
+) -> tuple[float, float]:
     """Errors of colour and of pattern on a surface, 0 to 1, both of its mean look over all frames.
 
     texels (T, H, W) int: which small place of the surface each pixel shows, -1 for none; cells (N,) int: to which
-    large place each texel belongs. Colour compares the means of the large places, pattern what the small ones have
-    beyond them; both are mean absolute differences, weighted by how often a place is seen. nan where none is.
+    large place each texel belongs; among (N,) bool: the small places that are looked at, all if None. Colour compares
+    the means of the large places, pattern what the small ones have beyond them; both are mean absolute differences,
+    weighted by how often a place is seen. nan where none is.
     """
-    shown = texels >= 0
+    shown = texels >= 0 if among is None else (texels >= 0) & np.append(among, False)[texels]
     if not shown.any():
         return float("nan"), float("nan")
     place, count = texels[shown], np.bincount(texels[shown], minlength=len(cells))

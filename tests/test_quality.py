@@ -107,6 +107,7 @@ def test_flicker_wrong_cloth_and_a_blurred_pattern_are_told_apart(scene):
     flickering = quality.measure(unsteady.clip(0, 255).astype(np.uint8), scene)
     assert flickering["unsteady"] > before["unsteady"] + 0.05 and flickering["colour"] < 0.01
     cloth = truth.texels >= 0
+    assert truth.in_photo.shape == truth.cells.shape and 0.5 < truth.in_photo.mean() < 1
     red = truth.frames.copy()
     red[cloth] = red[cloth] // 2 + np.array([120, 0, 0], np.uint8)
     assert quality.measure(red, scene)["colour"] > 0.1 and quality.measure(red, scene)["face"] == 0

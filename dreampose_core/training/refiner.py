@@ -1,4 +1,9 @@
-"""The refiner: decoded and carried pictures of rendered people against the true frames, moved onto the carried ones."""
+"""The refiner: decoded and carried pictures of rendered people against what can be known of the true frames.
+
+True frames are moved onto the carried ones (aligning.py), and where the photo shows nothing of a place, what is wanted
+there is the true colours with the carried picture's texture: nobody can know the print on a back, and the safest
+answer to what cannot be known is a blur.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +25,9 @@ CROP = (160, 128)
 PERSON_WEIGHT = 3.0
 TEXTURE_WEIGHT = 2.0
 OTHER_BACKGROUND = 0.6  # share of the crops that get one
+SEEN = (0.2, 0.6)  # visibility from which, and in full, a place counts as seen
+COLOURS = 17  # pixels, the width of the means that tell a place's colours from its texture
+UNLIKE = 0.3  # of -1…1: where the carried colours are so far from the true ones, 1/e of the carried texture is wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +86,29 @@ def train_refiner(
     model.save_pretrained(folder / "refiner")
 
 
+def knowable(true: Tensor, person: Tensor, carried: Tensor, visibility: Tensor, coverage: Tensor) -> Tensor:
+    """What can be asked for, (B, 3, H, W) in -1…1: the true picture, with the carried one's texture where the photo
+    did not see.
+
+    true, carried (B, 3, H, W) in -1…1; person, visibility, coverage (B, 1, H, W) in 0…1. Where the carried colours are
+    other than the true ones, something else lies there, whose texture is not wanted.
+    """
+    both = person * coverage
+    true_colours, carried_colours = _colours_around(true, both), _colours_around(carried, both)
+    apart = (true_colours - carried_colours).abs().amax(1, keepdim=True)
+    low, high = SEEN
+    unseen = both * (1 - ((visibility - low) / (high - low)).clamp(0, 1)) * torch.exp(-((apart / UNLIKE) ** 2))
+    return true + unseen * (true_colours + carried - carried_colours - true)
+
+
+def _colours_around(picture: Tensor, where: Tensor) -> Tensor:
+    """Means of a picture (B, 3, H, W) around each pixel, among what has weight in `where` (B, 1, H, W)."""
+    total, weight = picture * where, where
+    for _ in range(2):
+        total, weight = (F.avg_pool2d(plane, COLOURS, 1, COLOURS // 2) for plane in (total, weight))
+    return total / weight.clamp_min(1e-4)
+
+
 def texture_error(made: Tensor, true: Tensor) -> Tensor:
     """Mean absolute difference of how much detail there is around each pixel, wherever exactly it lies.
 
@@ -93,8 +124,8 @@ def texture_error(made: Tensor, true: Tensor) -> Tensor:
 def refiner_batch(
     examples: Examples, pick: np.ndarray, rng: np.random.Generator
 ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-    """Random crops of the examples `pick` (B,), some before other backgrounds: the refiner's five inputs, the true
-    pictures (B, 3, h, w) in -1…1 and the person masks (B, 1, h, w)."""
+    """Random crops of the examples `pick` (B,), some before other backgrounds: the refiner's five inputs, the pictures
+    that are wanted (B, 3, h, w) in -1…1 and the person masks (B, 1, h, w)."""
     crops = [_crop(examples, int(which), rng) for which in pick]
     mix = torch.stack([_colours(rng) for _ in pick])
 
@@ -106,7 +137,8 @@ def refiner_batch(
 
     charts = charts_tensor(np.stack([crop["charts"] for crop in crops]))
     inputs = (pictures("decoded"), pictures("carried"), shares("visibility"), shares("alpha"), charts)
-    return inputs, pictures("true"), shares("mask")
+    person = shares("mask")
+    return inputs, knowable(pictures("true"), person, *inputs[1:4]), person
 
 
 def _crop(examples: Examples, which: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

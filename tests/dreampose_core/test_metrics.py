@@ -87,3 +87,17 @@ def test_compare_names_every_measure(pair):
     means = metrics.compare(*pair, mask=np.ones(pair[0].shape[:3]))
     assert set(means) == {f"{m}{s}" for m in ("l1", "psnr", "ssim") for s in ("", "_masked")}
     assert means["l1"] == pytest.approx(means["l1_masked"])
+
+
+def test_likeness_of_some_places_knows_nothing_of_the_others():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(size=(2, 8, 8, 3))
+    texels = np.broadcast_to(np.arange(64).reshape(8, 8), (2, 8, 8))
+    cells = np.arange(64) // 16
+    clip = truth.copy()
+    clip[:, 4:] = 0.5
+    left, right = np.arange(64) < 32, np.arange(64) >= 32
+    assert metrics.likeness(clip, truth, texels, cells, left) == (0, 0)
+    half = metrics.likeness(clip, truth, texels, cells, right)
+    assert metrics.likeness(clip, truth, texels, cells) == pytest.approx(tuple(value / 2 for value in half))
+    assert np.isnan(metrics.likeness(clip, truth, texels, cells, left & right)).all()

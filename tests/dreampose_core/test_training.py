@@ -121,6 +121,22 @@ def test_refiner_learns_to_keep_what_the_photo_saw(data, tmp_path):
     assert error(trained) < error(Refiner())
 
 
+def test_what_nobody_can_know_keeps_the_carried_texture_and_takes_the_true_colours():
+    stripes = (torch.arange(64) % 4 < 2).float()[None, None, None].expand(1, 3, 64, 64) - 0.5
+    true, carried = 0.3 + 0.2 * stripes.mT, 0.1 + 0.2 * stripes
+    everywhere, seen = torch.ones(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
+    seen[..., :32] = 1
+    wanted = refiner.knowable(true, everywhere, carried, seen, everywhere)
+    assert torch.equal(wanted[..., :32], true[..., :32])
+    hidden = wanted[..., 32:]
+    stripe = hidden.diff(dim=-1).abs().mean() / true.diff(dim=-2).abs().mean()
+    assert 0.5 < stripe < 1.1 and hidden.diff(dim=-2).abs().mean() < 0.6 * true.diff(dim=-2).abs().mean()
+    assert (hidden.mean() - true.mean()).abs() < 0.01
+    elsewhere = refiner.knowable(true, everywhere, carried - 1.2, seen, everywhere)
+    assert (elsewhere - true).abs().max() < 1e-4, "the texture of something else is not wanted"
+    assert torch.equal(refiner.knowable(true, 0 * everywhere, carried, seen, everywhere), true)
+
+
 def test_a_refiner_goes_on_from_the_weights_it_is_given(data, tmp_path):
     start = Refiner((8, 8, 8))
     torch.nn.init.normal_(start.tail.weight, std=0.05)
