@@ -2,7 +2,8 @@
 
 A small autoencoder blurs a face, a weave, a print.  The carried picture still has them, but with faults where
 the photo could not see.  The refiner chooses between the two at every pixel, and mends what neither has.  Away from
-the person it changes nothing: there the carried picture is the photo's own background.
+the person it changes nothing: there the carried picture is the photo's own background.  At the person's outline it
+changes much or nothing: a little, along a whole outline of which it is not sure, is a grey rim.
 """
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 # decoded picture (3), carried picture (3), visibility (1), coverage (1), charts (3)
 REFINER_CHANNELS = 11
+OUTLINE = (0.15, 0.6)  # of -1…1: differences at the outline that are left out, and those that stay whole
 
 
 class _Block(nn.Module):
@@ -69,13 +71,23 @@ class Refiner(ModelMixin, ConfigMixin):
         # Without training the blend is an even half; the visibility tells from the start where the carried is true.
         weight = torch.sigmoid(out[:, 3:] + 4 * visibility - 2)
         mended = decoded + (carried - decoded) * weight + out[:, :3]
-        return carried + (mended - carried) * self._near(coverage)
+        return carried + _firm(mended - carried, coverage) * self._near(coverage)
 
     def _near(self, coverage: Tensor) -> Tensor:
         """coverage (B, 1, H, W) -> 1 on the person and near it, 0 beyond the reach, with a soft edge."""
         reach = self.config.reach
         near = F.max_pool2d((coverage > 0.02).to(coverage.dtype), 2 * reach + 1, 1, reach)
         return F.avg_pool2d(near, 5, 1, 2, count_include_pad=False)
+
+
+def _firm(change: Tensor, coverage: Tensor) -> Tensor:
+    """A change (B, 3, H, W) of the carried picture with what is faint left out, outside of coverage (B, 1, H, W) and at
+    its rim."""
+    faint, clear = OUTLINE
+    share = ((change.abs().amax(1, keepdim=True) - faint) / (clear - faint)).clamp(0, 1)
+    share = share * share * (3 - 2 * share)
+    within = F.avg_pool2d(-F.max_pool2d(-coverage, 3, 1, 1), 3, 1, 1, count_include_pad=False)
+    return change * (within + (1 - within) * share)
 
 
 def charts_tensor(iuv) -> Tensor:
