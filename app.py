@@ -212,6 +212,7 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, gr.HTML]:
         "timer": gr.Timer(POLL_SECONDS, active=False),
         "own": gr.State(None),  # the chosen motion that was read from a video, None for one of the gallery
         "fitting": gr.State(None),  # the job that puts it on the photo
+        "fitted": gr.State(()),  # which motion that is, and which subject or photo
         "fit_timer": gr.Timer(POLL_SECONDS / 2, active=False),
     }
     gr.HTML(MASTHEAD, elem_id="head", apply_default_css=False)
@@ -285,6 +286,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
     outputs = [part[name] for name in PARTS]
     visitor, job, held, clip, subject = (part[n] for n in ("visitor", "job", "held", "clip", "subject"))
     motions, video, own, fitting = desk.motions, part["video"], part["own"], part["fitting"]
+    choices = (part["photo"], subject, own, fitting)
     hand, more = ([part[n] for n in names] for names in (HAND, ("more_photos", "more_shown")))
     named = [name for name in CHOSEN if name in part]
     chosen = [part["photo"], subject, part["motion"], *(part[name] for name in named)]
@@ -321,7 +323,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
         return answer(desk.start, browser, photo, who, motion, dict(zip(named, values, strict=True)))
 
     def fit_after(event: gr.events.Dependency) -> None:
-        on(event.then, plain(motions.fit), visitor, part["photo"], subject, own, fitting)
+        on(event.then, plain(motions.fit), visitor, *choices)
 
     on(page.load, enter, visitor)
     fit_after(on(part["photo"].upload, plain(desk.take_photo), visitor, part["photo"]))
@@ -340,7 +342,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
     on(part["start"].input, plain(motions.look_at), visitor, video, part["start"], trigger_mode="always_last")
     on(part["motion"].pick, which(motions.choose), visitor, own, part["photo"], subject, fitting)
     on(part["motion"].drop, which(motions.drop), visitor, own)
-    on(part["fit_timer"].tick, plain(motions.poll_fitting), visitor, fitting)
+    on(part["fit_timer"].tick, plain(motions.poll_fitting), visitor, *choices, part["fitted"])
     for slider in hand:
         on(slider.input, plain(motions.correct), visitor, fitting, *hand, trigger_mode="always_last")
     on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")

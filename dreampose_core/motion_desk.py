@@ -156,24 +156,41 @@ class MotionDesk:
         before: the look of this same tab that the new one takes the place of; other tabs keep theirs.
         """
         library = self.house.library(browser)
-        if not own or not (photo or subject):
-            return {"fitting": None, "fit": None, "hand": HIDDEN, "fit_timer": Look(active=False)}
+        wanted = _wanted(photo, subject, own)
+        begun = {"fitting": None, "fitted": wanted, "fit": None, "hand": HIDDEN, "fit_timer": Look(active=True)}
+        if not wanted:
+            return begun
         try:
             job = self.house.fit(library, own, photo, subject, before)
         except BadInput as error:
-            return {"fitting": None, "fit": note(error), "hand": HIDDEN, "fit_timer": Look(active=False)}
-        begun = {"fitting": job, "fit": note(FITTING, "busy"), "fit_timer": Look(active=True), "hand": HIDDEN}
+            return begun | {"fit": note(error)}
+        begun |= {"fitting": job, "fit": note(FITTING, "busy")}
         return begun | {"scale": 1.0, "shift_x": 0.0, "shift_y": 0.0}
 
-    def poll_fitting(self, browser: str | None, fitting: str | None) -> Parts:
-        """Whether the motion is on the photo by now."""
-        if not fitting:
+    def poll_fitting(
+        self,
+        browser: str | None,
+        photo: str | None,
+        subject: str | None,
+        own: str | None,
+        fitting: str | None,
+        fitted: tuple[str, ...],
+    ) -> Parts:
+        """Whether the motion is on the photo by now.
+
+        fitted: what was put onto what, and the look at it once it is shown. A photo and a motion that were chosen in
+        the same moment know nothing of each other, so that the look may be of an earlier choice: then it is begun
+        anew. The page asks once more after all is shown, since answers may overtake each other.
+        """
+        if _wanted(photo, subject, own) != fitted[:2]:
+            return self.fit(browser, photo, subject, own, fitting)
+        if not fitting or fitting in fitted:
             return {"fit_timer": Look(active=False)}
         library = self.house.library(browser)
         now = client.status(library, fitting)
         if not now.ended:
             return {}
-        over = {"fit_timer": Look(active=False)}
+        over = {"fitted": (*fitted[:2], fitting)}
         if now.state != "done":  # one that was cancelled has made room for another
             told = {"photo_note": note(now.error)} if now.error else {}
             return over | {"fitting": None, "fit": None} | told
@@ -190,8 +207,15 @@ class MotionDesk:
     def _none(self) -> Parts:
         """No motion of one's own is chosen; the film is as long as the profile says."""
         profile = find_profile(self.house.profile)
-        gone = {"own": None, "chosen": HIDDEN, "fitting": None, "fit": None, "hand": HIDDEN, "preview": None}
+        gone = {"own": None, "chosen": HIDDEN, "fitting": None, "fitted": (), "fit": None, "hand": HIDDEN}
+        gone["preview"] = None
         return gone | {"frames": _frames(profile.frames), "fps": profile.fps}
+
+
+def _wanted(photo: str | None, subject: str | None, own: str | None) -> tuple[str, ...]:
+    """What is to be put onto what: a motion of one's own, and a subject or else a photo; () where one is missing."""
+    onto = subject or photo
+    return (own, onto) if own and onto else ()
 
 
 def _frames(count: float) -> Look:

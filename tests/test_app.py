@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -341,23 +342,57 @@ def test_a_job_can_be_done_inside_the_call_and_given_up(served, desk, example_ph
     assert not film.exists(), "what is deleted can be fetched no more"
 
 
-def test_a_motion_is_put_on_the_photo_where_no_worker_is(served, desk, example_photo, tmp_path):
-    library = desk.house.enter(None)
-    made = tmp_path / "made"
+def add_motion(library: Library, name: str, made: Path) -> None:
+    """A motion as it was read from a video."""
     made.mkdir()
     find_motion("sway").save(made).rename(made / "motion.npz")
     write_video([np.zeros((64, 64, 3), np.uint8)] * 2, made / "preview.mp4", 12)
     PoseSequence(np.zeros((2, 64, 64, 3), np.uint8), 12).save(made / "poses.npz")
     facts = {"title": "Sway", "seconds": 10.0, "fps": 15.0, "body": True, "why": "Because.", "notes": []}
-    library.add_motion("own", made, facts)
+    library.add_motion(name, made, facts)
+
+
+def test_the_latest_of_two_choices_in_one_moment_is_put_on_the_photo(desk, example_photo, tmp_path):
+    """The photo is dropped while the second motion is being chosen: neither event knows what the other does."""
+    library, photo = desk.house.enter(None), str(example_photo)
+    for name in ("first", "second"):
+        add_motion(library, name, tmp_path / name)
+    (tmp_path / "words.jpg").write_text("This is no photo at all.")
+    choose, fit, poll = (partial(each, library.visitor) for each in (
+        desk.motions.choose, desk.motions.fit, desk.motions.poll_fitting))  # fmt: skip
+
+    def motion_of(look: str) -> str:
+        return jobs.status(library, look).settings["motion"]
+
+    now = choose("second", "first", None)  # it saw no photo
+    assert now["fitting"] is None and now["fit_timer"]["active"]
+    now |= fit(photo, None, "first")  # and this one the motion before, and ends last
+    assert motion_of(now["fitting"]) == "first"
+    mended = poll(photo, None, "second", now["fitting"], now["fitted"])
+    assert motion_of(mended["fitting"]) == "second" and mended["fit_timer"]["active"]
+    jobs.cancel(library, mended["fitting"])
+
+    wrong = str(tmp_path / "words.jpg")
+    refused = poll(wrong, None, "second", mended["fitting"], mended["fitted"])
+    assert "not a picture" in refused["fit"]["text"]
+    assert poll(wrong, None, "second", None, refused["fitted"]) == {"fit_timer": {"active": False}}, "asked but once"
+
+
+def test_a_motion_is_put_on_the_photo_where_no_worker_is(served, desk, example_photo, tmp_path):
+    library = desk.house.enter(None)
+    add_motion(library, "own", tmp_path / "made")
+    onto = str(example_photo), None, "own"
     chosen = desk.motions.choose(library.visitor, "own", None, str(example_photo))
     assert (chosen["frames"]["value"], chosen["frames"]["maximum"], chosen["fps"]) == (150, 150, 15.0)
     assert desk.motions.pace(library.visitor, "own", 6)["frames"]["value"] == 60
     until = time.monotonic() + 60
-    while "fit" not in (told := desk.motions.poll_fitting(library.visitor, chosen["fitting"])):
+    state = chosen["fitting"], chosen["fitted"]
+    while "fit" not in (told := desk.motions.poll_fitting(library.visitor, *onto, *state)):
         assert time.monotonic() < until, "waited too long"
         time.sleep(0.1)
     assert len(told["fit"]["pictures"]) == 5 and told["fit"]["body"]
+    again = desk.motions.poll_fitting(library.visitor, *onto, state[0], told["fitted"])
+    assert again == {"fit_timer": {"active": False}}
     assert desk.motions.choose(library.visitor, "catwalk", "own")["own"] is None
     desk.motions.drop(library.visitor, "own", "own")
     assert not Path(chosen["preview"]).exists(), "what is deleted can be fetched no more"

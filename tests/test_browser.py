@@ -409,9 +409,7 @@ def test_a_video_is_read_put_on_the_photo_corrected_and_followed(visit, served, 
     visitor.see("button[data-source=own]")  # the gallery may be put away already: what was read last is chosen again
     page.click("button[data-source=own]")
     visitor.choose("charts")
-    visitor.see("#chosen:has-text('charts')")  # the preview of the one before may still be on show
-    visitor.see("#preview video")
-    visitor.take(example_photo)
+    visitor.take(example_photo)  # in the same moment
     visitor.see("#hand", FILM)
     shown = page.locator("#fit .strip img >> nth=0")
     before = shown.get_attribute("src")
