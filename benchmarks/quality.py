@@ -15,7 +15,7 @@ import argparse
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -194,6 +194,16 @@ def write_contact(path: Path, sheets: list[np.ndarray]) -> None:
     cv2.imwrite(str(path), np.concatenate(sheets, 1)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
+def named(text: str, known: Collection[str]) -> list[str]:
+    """Names parted by commas, of which those that are known may have commas themselves."""
+    names, parts = [], text.split(",")
+    while parts:
+        count = next((n for n in range(len(parts), 1, -1) if ",".join(parts[:n]) in known), 1)
+        names.append(",".join(parts[:count]))
+        parts = parts[count:]
+    return names
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("people", type=Path, nargs="?")
@@ -209,7 +219,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--name", default="quality", help="of the files in benchmarks/results")
     options = parser.parse_args(arguments)
     can = [name for name, recipe in RECIPES.items() if options.paper or not recipe.paper]
-    recipes = options.recipes.split(",") if options.recipes else can
+    recipes = named(options.recipes, can) if options.recipes else can
     if unknown := [name for name in recipes if name not in can]:
         parser.error(f"there is no recipe {unknown[0]!r} here; there are: {', '.join(can)}")
     profile = find_profile(options.profile)

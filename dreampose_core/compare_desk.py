@@ -16,6 +16,7 @@ from dreampose_core.comparison import (
     films_of_both_with,
     in_order,
     is_pair,
+    made_by,
     others,
     readouts,
     settings_of,
@@ -63,7 +64,8 @@ class CompareDesk:
         if wish is None:
             raise BadInput("There is such a film already, or it cannot be made.")
         backdrop = str(clip.backdrop) if clip.backdrop else None
-        return self.house.begin(library, wish.settings, None, clip.subject, backdrop)
+        made = made_by(clip) if self.house.has_gpu else {}
+        return self.house.begin(library, wish.settings, None, clip.subject, backdrop, **made)
 
     def forget(self, library: Library, clip: str) -> None:
         """Take away every comparison of a film that is deleted."""

@@ -122,6 +122,12 @@ def readouts(clip: ClipEntry) -> dict[str, int]:
     return {name: one["value"] for name, one in told.items()}
 
 
+def made_by(clip: ClipEntry) -> dict[str, bool]:
+    """How a film was made on a GPU: `offload` and `compile`, as Order's."""
+    told = read_json(clip.report) or {}
+    return {name: bool(told.get(name)) for name in ("offload", "compile")}
+
+
 def film_of_both(library: Library, left: ClipEntry, right: ClipEntry) -> Path:
     """The video with one film in its left half and the other in its right, which is made where it is not there yet.
 

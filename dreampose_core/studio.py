@@ -90,6 +90,20 @@ def profile_of(settings: AnimateSettings) -> Profile:
     return profile
 
 
+def beginning(
+    settings: AnimateSettings, profile: Profile, carried: bool = True
+) -> tuple[str | None, float | None, float]:
+    """Start, strength and pull of a film: what its settings say, or else the profile for its own start.
+
+    carried: whether the photo can be carried to the poses, without which the profile's are not used.
+    """
+    own = carried and settings.start_from in (None, profile.start)
+    usual = (profile.start, profile.strength, profile.pull) if own else (None, None, 0.0)
+    asked = settings.start_from, settings.strength, settings.pull
+    start, strength, pull = map(_given, asked, usual)
+    return start, strength, pull
+
+
 def expected(order: Order) -> dict[str, float]:
     """Seconds each stage of make_clip (of make_subject, where there is no clip) will take on this machine."""
     return expected_seconds(_speeds(order), order.settings.profile, _units(order), _ways(order))
@@ -133,7 +147,7 @@ def make_clip(order: Order, report: Report = silent) -> ClipEntry:
     seen = np.stack([resized(frame, poses.width, poses.height) for frame in seen])
     readouts = read_out(seen, poses.iuv[: len(seen)], subject.photo, subject.charts)
     about = {"settings": settings.to_dict(), "device": order.device, "frames": len(poses), "readouts": readouts}
-    about["carried"] = finish.moved is not None
+    about |= {"carried": finish.moved is not None, "offload": order.offload, "compile": order.compile}
     write_json(made / "report.json", about | watch.summary())
     remember(_speeds(order), settings.profile, units, watch, _ways(order))
     title = order.library.subject(order.subject).title
@@ -314,7 +328,7 @@ def _units(order: Order) -> dict[str, int]:
         "decoder": 0 if tuned else _given(asked.decoder_steps, profile.decoder_steps),
     }
     if order.clip:
-        steps = _given(asked.steps, profile.steps) * _given(asked.strength, 1.0)
+        steps = _given(asked.steps, profile.steps) * _given(beginning(asked, profile)[1], 1.0)
         units |= {"render": asked.frames * max(1, round(steps)), "write": asked.frames}
     return units
 
@@ -326,7 +340,8 @@ def _ways(order: Order) -> dict[str, str]:
     interval = asked.guidance_interval or profile.guidance_interval
     guidance = Guidance(_given(asked.s1, profile.s1), _given(asked.s2, profile.s2), interval)
     extras = [f"not {name}" for name in SWITCHES if name != "finetuned" and not getattr(asked, name)]
-    extras += ["carried"] if asked.start_from == "carried" or asked.pull else []
+    start, _, pull = beginning(asked, profile)
+    extras += ["carried"] if start == "carried" or pull else []
     extras += [] if asked.background == KEEP else ["background"]
     extras += [] if asked.framing == FILM else ["whole photo"]
     extras += [name for name in ("offload", "compile") if getattr(order, name)]
@@ -362,6 +377,7 @@ def _render(
     missing = [i for batch in batches if not all(files[i].exists() for i in batch) for i in batch]
     if not missing:
         return files
+    start, strength, pull = beginning(settings, profile, finish.moved is not None)
     rendered = pipeline.frames(
         subject.photo,
         finish.poses,
@@ -372,9 +388,9 @@ def _render(
         guidance_interval=interval,
         scheduler=settings.scheduler or profile.scheduler,
         seed=settings.seed,
-        start=settings.start_from,
-        strength=settings.strength,
-        pull=settings.pull or 0.0,
+        start=start,
+        strength=strength,
+        pull=pull,
         batch_size=size,
         only=missing,
         report=lambda p: report(

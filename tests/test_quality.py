@@ -132,6 +132,12 @@ def test_optical_flow_follows_a_shift():
     np.testing.assert_allclose(np.nanmedian(flow[1], (0, 1)), [-4, 0], atol=0.2)
 
 
+def test_recipes_are_named_also_where_a_name_has_a_comma():
+    names = ["carried picture, fine", "paper's, from and towards the carried", recipes.OURS]
+    assert quality.named(",".join(names), recipes.RECIPES) == names
+    assert quality.named("carried picture,nobody's, ours", recipes.RECIPES) == ["carried picture", "nobody's", " ours"]
+
+
 def test_recipes_write_a_table_and_a_contact_sheet(people, tmp_path, monkeypatch):
     monkeypatch.setattr(record, "RESULTS", tmp_path)
     quality.main([str(people), "--finer", "1", "--recipes", ",".join(FAST), "--name", "fast"])

@@ -12,6 +12,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from dreampose_core.background import PICTURE, choose
 from dreampose_core.drive import load_drive
 from dreampose_core.extraction import check_request
@@ -21,7 +24,9 @@ from dreampose_core.jobs.store import Store
 from dreampose_core.library import Library, check_id, delete_visitor, expired_visitors, new_id
 from dreampose_core.more_photos import NO_MORE, check_more
 from dreampose_core.photo import open_photo
+from dreampose_core.profiles import PROFILES
 from dreampose_core.settings import AnimateSettings
+from dreampose_core.surroundings import MOST_SIDE, PHOTO
 from pose_tools.errors import BadInput
 from pose_tools.extract import Request
 
@@ -29,7 +34,8 @@ PROJECT = Path(__file__).resolve().parents[2]  # where `python -m dreampose_core
 IDLE_EXIT = 600  # seconds
 FITTINGS_LAST = 3600  # seconds; another tab may still show one
 MORE = "more"  # begins the names of further photos in a job's folder
-ROOM_NEEDED = 300 * 2**20  # bytes a job may write: weights, checkpoints, frames and videos
+ROOM_NEEDED = 300 * 2**20  # bytes a job may write beside a film: weights, checkpoints, poses
+PIXEL_ROOM = 5  # bytes for each pixel of a film: its frames as PNG, once more in the zip, and the videos
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def submit_animate(
     """
     files: dict[str, Path] = {}
     if photo is not None:
-        open_photo(photo)
+        whole = open_photo(photo)
         files["photo"] = photo
         check_more(more)
         files |= {f"{MORE}-{index}": each for index, each in enumerate(more, 1)}
@@ -97,7 +103,7 @@ def submit_animate(
     else:
         if more:
             raise BadInput(NO_MORE)
-        title = library.subject(subject or "").title
+        title, whole = library.subject(subject or "").title, None
     if settings.extraction:
         motion = library.motion(settings.extraction)
         files["poses.npz"] = motion.drive
@@ -112,7 +118,8 @@ def submit_animate(
         files["background"] = backdrop
     values = {"settings": settings.to_dict(), "subject": subject, "title": title}
     values |= {"offload": offload, "compile": compile}
-    return submit(library, "animate", values, files=files, device=device)
+    room = ROOM_NEEDED + settings.frames * PIXEL_ROOM * _pixels(library, settings, subject, whole)
+    return submit(library, "animate", values, files=files, device=device, room=room)
 
 
 def submit_extract(library: Library, request: Request, *, title: str = "", device: str = "cpu") -> str:
@@ -178,16 +185,22 @@ def submit(
     *,
     files: Mapping[str, Path] | None = None,
     device: str = "cpu",
+    room: int | None = None,
 ) -> str:
     """Queue a job of any kind and return its id.
 
-    files: linked or copied into the job's folder under their keys' names.
+    files: linked or copied into the job's folder under their keys' names; room: bytes that it may write, ROOM_NEEDED
+    where nobody says. Raises BadInput where the disk has not as many.
     """
     lock_path(library.root, device)
     library.touch()
     files = files or {}
-    if shutil.disk_usage(library.root).free < ROOM_NEEDED + sum(path.stat().st_size for path in files.values()):
-        raise BadInput("The disk is almost full; make some room and try again.")
+    needed = (ROOM_NEEDED if room is None else room) + sum(path.stat().st_size for path in files.values())
+    if (free := shutil.disk_usage(library.root).free) < needed:
+        raise BadInput(
+            f"The disk is almost full: this may need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; make "
+            "some room and try again."
+        )
     job = new_id()
     folder = library.job_folder(job)
     folder.mkdir(parents=True)
@@ -274,6 +287,18 @@ def sweep(root: Path, lifetime: float) -> list[str]:
         store.forget_visitor(visitor)
         delete_visitor(root, visitor)
     return gone
+
+
+def _pixels(library: Library, settings: AnimateSettings, subject: str, photo: np.ndarray | None) -> int:
+    """How many pixels a frame of a film will have at most; photo: of a new subject."""
+    if settings.framing == PHOTO:
+        if photo is not None:
+            return MOST_SIDE**2 * min(photo.shape[:2]) // max(photo.shape[:2])
+        if (whole := library.subject_folder(subject) / "whole.png").exists():
+            with Image.open(whole) as picture:
+                return picture.width * picture.height
+    profile = PROFILES.get(settings.profile)
+    return profile.width * profile.height * profile.finer**2 if profile else 0
 
 
 def _ended(library: Library, kind: str) -> list[Job]:

@@ -15,7 +15,8 @@ from dreampose_core.comparison import (
     settings_of,
     wishes,
 )
-from dreampose_core.library import Library, new_id, new_visitor, write_json
+from dreampose_core.jobs.client import status
+from dreampose_core.library import Library, new_id, new_visitor, read_json, write_json
 from dreampose_core.profiles import PROFILES, find_profile
 from dreampose_core.service import House
 from dreampose_core.settings import SWITCHES, AnimateSettings
@@ -127,6 +128,16 @@ def test_a_finetune_that_is_still_to_come_is_timed_by_earlier_ones(library):
     write_json(speeds_file(library.root, "cpu"), {"mini": {"finetune": 3.0, "decoder": 4.0}})
     (wish,) = wishes(library, {"mini": find_profile("mini")}, film)
     assert wish.seconds == 22.5 + 7 * 3 + 2 * 4 and wish.settings.finetune_steps == 7
+
+
+@pytest.mark.parametrize(("device", "kept"), [("cuda", True), ("cpu", False)])
+def test_the_film_to_compare_with_is_made_as_the_one_on_show(library, desk, device, kept):
+    add_subject(library, "mini")
+    film = add_film(library, WALK)
+    write_json(film.report, read_json(film.report) | {"offload": True, "compile": False})
+    house = replace(desk.house, device=device)
+    asked = status(library, replace(desk, house=house).make(library.visitor, "finetuned", film.id)).settings
+    assert (asked["offload"], asked["compile"]) == (kept, False), "where there is a GPU"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -290,6 +291,22 @@ def test_a_job_is_refused_where_the_disk_has_no_room(library, monkeypatch):
     monkeypatch.setattr(client, "ROOM_NEEDED", 2**62)
     with pytest.raises(BadInput, match="The disk is almost full"):
         client.submit(library, "count", {"steps": 1})
+
+
+@pytest.mark.parametrize(("framing", "megabytes"), [("film", 983), ("photo", 2458)])
+def test_the_room_of_a_film_is_counted_at_the_size_of_its_frames(library, tmp_path, monkeypatch, framing, megabytes):
+    person = Image.fromarray(draw_person())
+    person.resize((1200, 2400)).save(tmp_path / "photo.png")
+    settings = AnimateSettings("catwalk", frames=600, framing=framing)
+    usage = shutil.disk_usage(tmp_path)
+    free = megabytes * 10**6 + (300 << 20) + (tmp_path / "photo.png").stat().st_size
+    for enough, given in ((False, 0.9 * free), (True, 1.1 * free)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, given=given: usage._replace(free=int(given)))
+        if enough:
+            client.submit_animate(library, settings, photo=tmp_path / "photo.png")
+        else:
+            with pytest.raises(BadInput, match=r"The disk is almost full: this may need \d\.\d GB"):
+                client.submit_animate(library, settings, photo=tmp_path / "photo.png")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")

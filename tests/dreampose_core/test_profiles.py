@@ -1,6 +1,7 @@
 """The profiles: where weights are looked for, and what is said where they are missing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from dreampose_core.__main__ import main
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, SD1, cache_folder, find_profile
 from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.settings import AnimateSettings
-from dreampose_core.studio import profile_of
+from dreampose_core.studio import beginning, profile_of
 from pose_tools.errors import BadInput
 from tests.dreampose_core.tiny_base import small_profile
 
@@ -52,6 +53,17 @@ def test_a_profile_without_weights_says_what_to_do(tmp_path, monkeypatch):
         profile_of(AnimateSettings(motion="sway", profile=SD1))
     for words in (f"download --profile {SD1}", "dreampose_core import", "the profile mini"):
         assert words in str(told.value)
+
+
+def test_a_profile_may_begin_from_the_carried_picture_and_a_film_may_not():
+    mini, paper = find_profile("mini"), find_profile(SD1)
+    film = AnimateSettings("sway")
+    assert beginning(film, mini) == (None, None, 0.0), "the model's own"
+    assert beginning(film, paper) == ("carried", 0.4, 1.0)
+    assert beginning(film, paper, carried=False) == (None, None, 0.0), "charts alone carry nothing"
+    assert beginning(replace(film, start_from="noise"), paper) == ("noise", None, 0.0)
+    assert beginning(replace(film, start_from="carried"), mini) == ("carried", None, 0.0)
+    assert beginning(replace(film, strength=0.7, pull=0.0), paper) == ("carried", 0.7, 0.0)
 
 
 def test_download_of_what_needs_none(tmp_path, capsys):

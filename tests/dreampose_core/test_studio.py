@@ -315,6 +315,18 @@ def test_what_is_left_out_of_a_film_changes_it_and_is_said(whole):
     assert clip_view(made["refined"])["title"] == f"{usual_title}, without the refiner"
 
 
+def test_a_profile_that_begins_from_the_carried_picture_makes_such_films(whole, monkeypatch):
+    _, _, first = whole
+
+    def film(name: str, settings: AnimateSettings = SETTINGS) -> np.ndarray:
+        folder = first.folder.with_name(name)
+        return _frames_of(make_clip(replace(first, settings=settings, clip=name, folder=folder)))
+
+    asked = film("asked", replace(SETTINGS, start_from="carried", strength=0.5))
+    monkeypatch.setitem(PROFILES, "tiny", replace(PROFILES["tiny"], start="carried", strength=0.5))
+    assert np.array_equal(film("own"), asked) and not np.array_equal(asked, _frames_of(first.library.clip("clip")))
+
+
 def test_a_profile_of_finer_films_makes_them_with_detail_or_without(whole, given, tmp_path, monkeypatch):
     _, _, first = whole
     monkeypatch.setitem(PROFILES, "tiny", replace(PROFILES["tiny"], finer=2))
