@@ -208,6 +208,8 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, gr.HTML]:
         "job": gr.State(None),  # the job in hand
         "held": gr.State(None),  # the job whose photo is still in the photo's place
         "clip": gr.State(None),  # the film on show, if it is the visitor's own
+        "opening": gr.State(None),  # the film that is being put beside it
+        "both_timer": gr.Timer(POLL_SECONDS / 2, active=False),
         "subject": gr.State(None),  # the chosen subject, None for a photo
         "timer": gr.Timer(POLL_SECONDS, active=False),
         "own": gr.State(None),  # the chosen motion that was read from a video, None for one of the gallery
@@ -225,6 +227,7 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, gr.HTML]:
         for name in ("film", "alone"):
             part[name] = gr.Video(elem_id=name, autoplay=True, loop=True, buttons=[], show_label=False)
         part["compare"] = view("compare(value)", ("pick", "make"), "comparing", elem_id="compare")
+        part["both"] = view("both(value)", elem_id="both")
         with gr.Row(elem_id="take"):
             for name, title in TAKES.items():
                 part[name] = gr.DownloadButton(title, elem_classes=["quiet", "take"])
@@ -285,7 +288,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
     """Connect what people press to the desk's handlers."""
     outputs = [part[name] for name in PARTS]
     visitor, job, held, clip, subject = (part[n] for n in ("visitor", "job", "held", "clip", "subject"))
-    motions, video, own, fitting = desk.motions, part["video"], part["own"], part["fitting"]
+    motions, compare, video, own, fitting = desk.motions, desk.compare, part["video"], part["own"], part["fitting"]
     choices = (part["photo"], subject, own, fitting)
     hand, more = ([part[n] for n in names] for names in (HAND, ("more_photos", "more_shown")))
     named = [name for name in CHOSEN if name in part]
@@ -297,7 +300,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
             changes = handler(*arguments)
         except BadInput as error:
             gr.Warning(str(error), title="")
-            stop = {desk.poll: "timer", motions.poll_fitting: "fit_timer"}.get(handler)
+            timers = {desk.poll: "timer", motions.poll_fitting: "fit_timer", compare.poll: "both_timer"}
+            stop = timers.get(handler)
             changes = {stop: Look(active=False)} if stop else {}
         shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
@@ -332,9 +336,10 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
     on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject, part["photo"], fitting)
     on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
-    on(part["compare"].pick, which(desk.compare.open), visitor, clip)
+    on(part["compare"].pick, which(compare.open), visitor, clip)
     fit_after(on(part["library"].pick, which(desk.take_subject), visitor))
     fit_after(on(part["library"].remove, which(desk.remove_subject), visitor, subject))
+    on(part["both_timer"].tick, plain(compare.poll), visitor, clip, part["opening"])
     on(part["library"].open, which(desk.open_clip), visitor)
     on(part["library"].erase, which(desk.erase_clip), visitor, clip, subject)
     on(video.upload, plain(motions.take_video), visitor, video)

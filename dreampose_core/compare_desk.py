@@ -5,25 +5,26 @@ Handlers as in desk.py: a visitor's wish in, the parts to change out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dreampose_core.comparison import (
     MOST_FRAMES,
     Wish,
     called,
     common_rate,
-    film_of_both,
     films_of_both_with,
     in_order,
     is_pair,
     made_by,
     others,
+    path_of_both,
     readouts,
     settings_of,
     wishes,
 )
+from dreampose_core.composer import Composer
 from dreampose_core.library import ClipEntry, Library
-from dreampose_core.parts import Parts
+from dreampose_core.parts import Look, Parts
 from dreampose_core.service import House
 from dreampose_core.views import MEANINGS, ago
 from dreampose_core.window import Window
@@ -31,6 +32,7 @@ from dreampose_core.wording import compared, film_title, labels, same_motion, sw
 from pose_tools.errors import BadInput
 from pose_tools.video import VideoInfo, probe
 
+NOTHING: Parts = {"opening": None, "both": None, "both_timer": Look(active=False)}  # is under way
 NOT_ALIKE = "Their figures are of different motions, and do not compare."
 
 
@@ -40,21 +42,37 @@ class CompareDesk:
 
     house: House
     window: Window
+    composer: Composer = field(default_factory=Composer)
 
-    def offer(self, library: Library, clip: ClipEntry, at_once: bool = False) -> dict:
+    def offer(self, library: Library, clip: ClipEntry, at_once: bool = False) -> Parts:
         """What a film can be compared with, and what can be made for it.
 
         at_once: open the comparison where there is a film that is the same but for what was left out.
         """
         films = others(library, clip)
-        pair = films[0] if films and is_pair(clip, films[0]) else None
-        return self._view(library, clip, films, opened=pair if at_once else None)
+        closed = NOTHING | {"compare": self._view(library, clip, films)}
+        if at_once and films and is_pair(clip, films[0]):
+            return closed | self._open(library, clip, films[0])
+        return closed
 
     def open(self, browser: str | None, other: str, shown: str | None) -> Parts:
-        """Put the film on show beside another one of the library."""
+        """Put the film on show beside another one of the library, at once or as soon as their video is made."""
         library = self.house.library(browser)
-        clip = library.clip(shown)
-        return {"compare": self._view(library, clip, others(library, clip), library.clip(other))}
+        return self._open(library, library.clip(shown), library.clip(other))
+
+    def poll(self, browser: str | None, shown: str | None, opening: str | None) -> Parts:
+        """How the video is coming along that puts the film on show beside another one."""
+        return self.open(browser, opening, shown) if shown and opening else NOTHING
+
+    def _open(self, library: Library, clip: ClipEntry, other: ClipEntry) -> Parts:
+        both, films = in_order(clip, other), others(library, clip)
+        try:
+            done = self.composer.ask(library, *both)
+        except BadInput as error:
+            return NOTHING | {"compare": self._view(library, clip, films) | {"wrong": str(error), "chosen": other.id}}
+        if done is None:
+            return NOTHING | {"compare": self._view(library, clip, films, other)}
+        return {"opening": other.id, "both": {"fraction": done}, "both_timer": Look(active=True)}
 
     def make(self, browser: str | None, switch: str, shown: str | None) -> str:
         """Begin the film that differs from the one on show by a switch; returns the job's id."""
@@ -76,7 +94,7 @@ class CompareDesk:
     def _wishes(self, library: Library, clip: ClipEntry) -> list[Wish]:
         return wishes(library, self.house.profiles(), clip, self.house.device)
 
-    def _view(self, library: Library, clip: ClipEntry, films: list[ClipEntry], opened: ClipEntry | None) -> dict:
+    def _view(self, library: Library, clip: ClipEntry, films: list[ClipEntry], opened: ClipEntry | None = None) -> dict:
         try:
             wanted, why_not = self._wishes(library, clip), ""
         except BadInput as error:
@@ -98,6 +116,7 @@ class CompareDesk:
                 for wish in wanted
             ],
             "why_not": why_not,
+            "wrong": "",
             "open": self._opened(library, clip, opened) if opened else None,
         }
 
@@ -115,7 +134,7 @@ class CompareDesk:
         else:
             said = [NOT_ALIKE] if rows else []
         return {
-            "address": self.window.address(film_of_both(library, *both), "comparison.mp4"),
+            "address": self.window.address(path_of_both(library, *both), "comparison.mp4"),
             "fps": common_rate(*(film.settings["fps"] for film in both)),
             "shape": [max(shape.width for shape in shapes), max(shape.height for shape in shapes)],
             "films": [{"label": name[0].upper() + name[1:]} for name in names],

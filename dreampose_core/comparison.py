@@ -6,7 +6,7 @@ One video with a film in either half, because two players drift apart and one ca
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -128,13 +128,21 @@ def made_by(clip: ClipEntry) -> dict[str, bool]:
     return {name: bool(told.get(name)) for name in ("offload", "compile")}
 
 
-def film_of_both(library: Library, left: ClipEntry, right: ClipEntry) -> Path:
+def path_of_both(library: Library, left: ClipEntry, right: ClipEntry) -> Path:
+    """Where the video of two films is, or will be."""
+    return library.folder / "comparisons" / f"{left.id}+{right.id}.mp4"  # no id has a plus
+
+
+def film_of_both(
+    library: Library, left: ClipEntry, right: ClipEntry, report: Callable[[float], None] = lambda done: None
+) -> Path:
     """The video with one film in its left half and the other in its right, which is made where it is not there yet.
 
-    Both halves have the larger size and one rate at which every frame of both has its time (up to MOST_RATE); the
-    shorter film waits on its last frame for the end of the longer one, up to MOST_FRAMES.
+    report: called with the share that is done, 0…1. Both halves have the larger size and one rate at which every frame
+    of both has its time (up to MOST_RATE); the shorter film waits on its last frame for the end of the longer one, up
+    to MOST_FRAMES.
     """
-    path = library.folder / "comparisons" / f"{left.id}+{right.id}.mp4"  # no id has a plus
+    path = path_of_both(library, left, right)
     if path.exists():
         return path
     films = [clip.video for clip in (left, right)]
@@ -144,9 +152,16 @@ def film_of_both(library: Library, left: ClipEntry, right: ClipEntry) -> Path:
     size = tuple(2 * round(side * shrunk / 2) for side in size)
     rate = common_rate(*(clip.settings["fps"] for clip in (left, right)))
     halves = [_frames(film, rate, size) for film in films]
+    count = min(MOST_FRAMES, rate * max(clip.settings["frames"] / clip.settings["fps"] for clip in (left, right)))
+
+    def counted() -> Iterator[np.ndarray]:
+        for index, frame in enumerate(islice(_beside(*halves), MOST_FRAMES), 1):
+            yield frame
+            report(min(1.0, index / count))
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        write_video(islice(_beside(*halves), MOST_FRAMES), temporary, rate)
+        write_video(counted(), temporary, rate)
     return path
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from dreampose_core.compare_desk import CompareDesk
+from dreampose_core.compare_desk import NOTHING, CompareDesk
+from dreampose_core.composer import Composer
 from dreampose_core.fold import Fold
 from dreampose_core.handout import Handout
 from dreampose_core.jobs import client
@@ -46,6 +47,7 @@ class Desk:
     house: House
     examples: tuple[Path, ...]
     window: Window
+    composer: Composer = field(default_factory=Composer)
 
     @property
     def motions(self) -> MotionDesk:
@@ -53,7 +55,7 @@ class Desk:
 
     @property
     def compare(self) -> CompareDesk:
-        return CompareDesk(self.house, self.window)
+        return CompareDesk(self.house, self.window, self.composer)
 
     @property
     def fold(self) -> Fold:
@@ -202,9 +204,9 @@ class Desk:
         library.delete_clip(clip)
         left = {entry.id: entry for entry in library.clips()}
         if shown == clip:
-            changed = {"show": HIDDEN, "clip": None, "compare": None}
+            changed = NOTHING | {"show": HIDDEN, "clip": None, "compare": None}
         else:
-            changed = {"compare": self.compare.offer(library, left[shown])} if shown in left else {}
+            changed = self.compare.offer(library, left[shown]) if shown in left else {}
         return {"library": shelf(library, chosen)} | changed
 
     def toggle_share(self, browser: str | None, clip: str) -> Parts:
@@ -289,5 +291,4 @@ class Desk:
             "share": Look(value=UNSHARE if clip.share else SHARE, visible=own),
             "link": clip.share if own else None,
             "clip": clip.id if own else None,
-            "compare": self.compare.offer(library, clip, at_once=fresh) if own else None,
-        }
+        } | (self.compare.offer(library, clip, at_once=fresh) if own else NOTHING | {"compare": None})

@@ -57,14 +57,23 @@ Object.assign(window.studio, (() => {
       <div class="hints">${open.notes.map(line).join("")}</div>`;
   }
 
-  // {film, others: [{id, title, same}], chosen, makes: [{switch, words, seconds}], why_not,
+  // {fraction}: the video of both that is being made
+  function both(value) {
+    if (!value) return "";
+    const percent = Math.round(100 * value.fraction);
+    return `<div class="composing" role="status"><p>Putting both films into one video</p>
+      <div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="${percent}"
+        aria-label="The video of both"><i style="width: ${percent}%"></i></div></div>`;
+  }
+
+  // {film, others: [{id, title, same}], chosen, makes: [{switch, words, seconds}], why_not, wrong,
   //  open: null | {address, fps, shape, films: [{label}] * 2, readouts: [{title, meaning, values}], said, notes}}
   function compare(value) {
     if (!value) return "";
     const { open } = value;
     if (!open) {
       const go = value.others.length ? '<button type="button" class="quiet" data-open>Compare</button>' : "";
-      const inside = choice(value) + go + makes(value);
+      const inside = choice(value) + go + makes(value) + (value.wrong ? `<p class="note error" role="alert">${esc(value.wrong)}</p>` : "");
       return inside ? `<section class="compare closed">${inside}</section>` : "";
     }
     return `<section class="compare open" aria-label="Two films compared">${pair(open)}
@@ -76,7 +85,8 @@ Object.assign(window.studio, (() => {
   // Where the divider stands and how the films are shown stay as they were when others are compared.
   function comparing(element, props, watch, trigger, events) {
     const sheet = document.createElement("canvas");
-    let [mode, at, wanted, drawn, asked, busy, ticking] = [matchMedia(WIDE).matches ? "beside" : "wipe", 50, "", -1, false, false, false];
+    let [mode, at, wanted, drawn] = [matchMedia(WIDE).matches ? "beside" : "wipe", 50, "", -1];
+    let [asked, busy, making, ticking] = [false, false, false, false];
     const one = (selector) => element.querySelector(selector);
     const rate = () => props.value.open.fps;
     const frames = (video) => Math.max(1, Math.round((video.duration || 0) * rate()));
@@ -161,7 +171,7 @@ Object.assign(window.studio, (() => {
     function ask(id) {
       busy = asked = true;
       element.dataset.busy = "";
-      setTimeout(() => { busy = false; delete element.dataset.busy; }, 20000);
+      setTimeout(() => { busy = false; delete element.dataset.busy; }, 60000);
       trigger("pick", { id });
     }
 
@@ -231,9 +241,9 @@ Object.assign(window.studio, (() => {
       }
     });
     act(element, (name, data) => {
-      if (busy) return;
-      busy = true; // one press makes one film
-      setTimeout(() => { busy = false; }, 4000);
+      if (making) return;
+      making = true; // one press makes one film
+      setTimeout(() => { making = false; }, 4000);
       trigger(name, data);
     }, events);
     watch("value", show);
@@ -245,5 +255,5 @@ Object.assign(window.studio, (() => {
     if (event.target.closest?.("#film, #alone") && document.querySelector("#compare .pair")) event.target.pause();
   }, true);
 
-  return { compare, comparing };
+  return { compare, both, comparing };
 })());

@@ -1,11 +1,12 @@
 """Which films can be compared, what they are called, what can be made, and both in one video."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dreampose_core.compare_desk import CompareDesk
+from dreampose_core.compare_desk import NOTHING, CompareDesk
 from dreampose_core.comparison import (
     common_rate,
     film_of_both,
@@ -50,6 +51,14 @@ def add_film(library, settings, subject="anna", grey=90, size=(40, 32), figures=
     told = {key: {"value": value, "words": ""} for key, value in zip(("likeness", "steadiness"), figures, strict=True)}
     write_json(made / "report.json", {"readouts": told, "seconds": {"finetune": 100.0, "render": 20.0, "write": 2.5}})
     return library.add_clip(name, made, subject, "Anna", settings.to_dict())
+
+
+def opened(desk, library, film, other) -> dict:
+    """The comparison of two films, once their video is made."""
+    until = time.monotonic() + 30
+    while "compare" not in (told := desk.open(library.visitor, other.id, film.id)):
+        assert time.monotonic() < until, "waited too long"
+    return told["compare"]["open"]
 
 
 def add_subject(library, *tuned):
@@ -156,7 +165,7 @@ def test_why_a_film_cannot_be_made_again_is_said(library, desk, changes, words):
     film = add_film(library, replace(WALK, **changes))
     with pytest.raises(BadInput, match=words):
         wishes(library, {"mini": find_profile("mini")}, film)
-    offer = desk.offer(library, film, at_once=True)
+    offer = desk.offer(library, film, at_once=True)["compare"]
     assert (offer["others"], offer["makes"], offer["open"]) == ([], [], None) and words in offer["why_not"]
 
 
@@ -173,7 +182,7 @@ def test_films_of_other_size_rate_and_length_share_one_video(library, desk):
     for index, value in ((0, 160), (11, 185), (23, 215)):
         assert abs(right[index] - value) < 3
     assert film_of_both(library, small, large) == path and len(list(path.parent.iterdir())) == 1
-    notes = " ".join(desk.open(library.visitor, small.id, large.id)["compare"]["open"]["notes"])
+    notes = " ".join(opened(desk, library, large, small)["notes"])
     assert "32x40 and 64x80" in notes and "8 and 12 frames a second" in notes
     assert "0.5 and 1.0 s" in notes and "the shorter one, before the finetune, waits" in notes
 
@@ -188,6 +197,30 @@ def test_a_film_of_another_shape_stands_in_the_middle_and_a_long_one_is_cut(libr
     assert frames[0][32, 68].mean() > 200 > 50 > frames[0][32, 96].mean(), "paper beside it"
 
 
+def test_the_video_of_both_is_made_while_the_page_goes_on(library, desk):
+    film = add_film(library, replace(WALK, frames=40), size=(320, 256), grey=20)
+    before = add_film(library, replace(WALK, frames=40, finetuned=False), size=(320, 256), grey=20)
+    other = add_film(library, replace(WALK, frames=40, seed=1), size=(320, 256), grey=20)
+    with desk.composer._turn:  # it is at work for somebody else
+        told = desk.open(library.visitor, before.id, film.id)
+        assert "compare" not in told and (told["opening"], told["both_timer"]["active"]) == (before.id, True)
+        assert desk.open(library.visitor, other.id, film.id)["opening"] == other.id, "another choice is heard at once"
+    seen, until = [told["both"]["fraction"]], time.monotonic() + 60
+    while "compare" not in (told := desk.poll(library.visitor, film.id, before.id)):
+        assert time.monotonic() < until, "waited too long"
+        seen.append(told["both"]["fraction"])
+    assert seen == sorted(seen) and seen[0] < 1 and all(0 <= each <= 1 for each in seen)
+    assert told["compare"]["open"] and told["opening"] is None and not told["both_timer"]["active"]
+    assert desk.poll(library.visitor, film.id, None) == NOTHING, "another film was opened"
+
+    broken = add_film(library, replace(WALK, seed=2))
+    broken.video.write_bytes(b"no film any more")
+    while "compare" not in (told := desk.open(library.visitor, broken.id, film.id)):
+        assert time.monotonic() < until, "waited too long"
+    assert told["compare"]["open"] is None and told["compare"]["wrong"].endswith(".")
+    assert told["compare"]["chosen"] == broken.id and not told["both_timer"]["active"]
+
+
 def test_the_common_rate_shows_every_frame_of_both_where_it_can():
     assert [common_rate(*pair) for pair in ((12, 12), (12, 8), (24, 30), (24.5, 12))] == [12, 24, 30, 24.5]
 
@@ -196,12 +229,13 @@ def test_a_comparison_is_opened_taken_away_and_kept_from_others(library, desk):
     film = add_film(library, WALK, figures=(81, 90))
     before = add_film(library, replace(WALK, finetuned=False), figures=(70, 90))
     other = add_film(library, WALK, subject="berta")
-    opened = desk.offer(library, film, at_once=True)["open"]
-    assert [one["label"] for one in opened["films"]] == ["Before the finetune", "After the finetune"]
-    assert [row["values"] for row in opened["readouts"]] == [[70, 81], [90, 90]]
-    assert opened["said"] == ["After the finetune: 11 points nearer to the photo.", "Steadiness is as good as equal."]
-    assert desk.offer(library, other, at_once=True)["open"] is None
-    shown = opened["address"].removeprefix("file=")
+    first = opened(desk, library, film, before)
+    assert [one["label"] for one in first["films"]] == ["Before the finetune", "After the finetune"]
+    assert [row["values"] for row in first["readouts"]] == [[70, 81], [90, 90]]
+    assert first["said"] == ["After the finetune: 11 points nearer to the photo.", "Steadiness is as good as equal."]
+    assert desk.offer(library, film, at_once=True)["compare"]["open"] == first, "it is there now"
+    assert desk.offer(library, other, at_once=True)["compare"]["open"] is None
+    shown = first["address"].removeprefix("file=")
     with open(shown, "rb") as file:
         assert file.read(12)[4:8] == b"ftyp"
 
