@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.fill import bleed, grow, shrink, signed_distance, smooth_fill
 from dreampose_core.photo import open_photo, resized
 from pose_tools.errors import BadInput
@@ -29,8 +30,6 @@ TELLING = 40.0  # levels between person and background from which on the colours
 STRAY = 30.0  # levels off the line between the two colours at which a pixel is no mixture of them
 HALO = 0.12  # coverage below which a pixel is taken for bare: models draw a faint dark rim around a person
 SOLID = 0.88  # coverage above which it is taken for full
-SHADOW = 0.55  # how much darker the ground is right under a sole
-FOOT = 0.05  # of the person's height, in which the ground still feels a sole
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,21 +140,6 @@ def matte(frame: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> Matte
     coverage = np.clip((coverage - HALO) / (SOLID - HALO), 0, 1)
     pure = np.maximum(found, np.clip(deep * 2 - 1, 0, 1))
     return Matte(coverage, _own_colours(image, coverage, pure, back))
-
-
-def contact_shadow(alpha: np.ndarray) -> np.ndarray:
-    """(H,W) f32: what the ground's light is multiplied with, for a person of coverage (H,W) who stands on it."""
-    rows = np.flatnonzero((alpha > 0.5).any(1))
-    if not len(rows):
-        return np.ones_like(alpha)
-    tall = rows[-1] + 1 - rows[0]
-    near = max(1.0, FOOT * tall)
-    below = np.arange(len(alpha))[:, None] - rows[-1]
-    soles = alpha * np.clip(1 + below / near, 0, 1)
-    narrow = cv2.GaussianBlur(soles, (0, 0), sigmaX=0.25 * near, sigmaY=0.12 * near)
-    wide = cv2.GaussianBlur(soles, (0, 0), sigmaX=1.2 * near, sigmaY=0.35 * near)
-    dark = np.clip(0.8 * narrow + 0.9 * wide, 0, 1)
-    return (1 - SHADOW * dark).astype(np.float32)
 
 
 def _as_filmed(image: np.ndarray, background: np.ndarray, bare: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A film in the photo's own framing: its frames put back into the photo that a window was cut out of.
 
-Where nobody moves a refined film shows the photo's background, so that its frames fit without a seam; what the window
-shows beyond the photo's borders is left away.
+Where nobody moves a film shows the photo's background, all but a shadow that the person took along; so frames fade into
+the photo at the window's borders. What the window shows beyond the photo's borders is left away.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dreampose_core.photo import resized
 
 FILM, PHOTO = "film", "photo"
 FRAMINGS = (FILM, PHOTO)
+FADE = 0.04  # of the window's width, at its borders
 MOST_SIDE = 1280  # pixels; of a person who is small in a large photo the film gets smaller than it could be
 
 
@@ -34,10 +35,15 @@ class Surroundings:
     height: int
 
     def put_in(self, frame: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
-        """A frame of the window (h, w[, C]) of any size in a copy of `into` (H, W[, C]), by default the photo."""
+        """A frame of the window (h, w[, C]) of any size in a copy of `into` (H, W[, C]); by default in the photo, into
+        which it fades."""
         whole = (self.photo if into is None else into).copy()
         rows, columns, inside = self._shared()
-        whole[rows, columns] = resized(frame, self.width, self.height)[inside]
+        framed = resized(frame, self.width, self.height)[inside]
+        if into is None:
+            share = self._share()[inside][..., None]
+            framed = np.round(framed * share + whole[rows, columns] * (1 - share))
+        whole[rows, columns] = framed
         return whole
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
@@ -46,6 +52,23 @@ class Surroundings:
         rows, columns, inside = self._shared()
         window[inside] = picture[rows, columns]
         return window
+
+    def _share(self) -> np.ndarray:
+        """(h, w) f32: how much of the window is the frame's: all, but for borders beyond which the photo goes on."""
+        high, wide = self.photo.shape[:2]
+        fade = max(2.0, FADE * self.width)
+
+        def along(size: int, goes_on: tuple[bool, bool]) -> np.ndarray:
+            to_border = np.arange(size) + 0.5
+            ramps = [
+                np.clip(way / fade, 0, 1)
+                for way, more in zip((to_border, size - to_border), goes_on, strict=True)
+                if more
+            ]
+            return np.min([np.ones(size), *ramps], 0).astype(np.float32)
+
+        across = along(self.width, (self.left > 0, self.left + self.width < wide))
+        return across * along(self.height, (self.top > 0, self.top + self.height < high))[:, None]
 
     def _shared(self) -> tuple[slice, slice, tuple[slice, slice]]:
         """Rows and columns of the photo that the window covers, and the same of the window."""

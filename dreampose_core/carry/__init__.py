@@ -5,6 +5,7 @@ draw.py   Carried, carry, smaller layers.py  which pixel is body, leg or arm; wh
 head.py   the volume of hair     shoes.py   the sides and heels of shoes
 skirt.py  width and hanging      drape.py   cloth that stays outside of the legs
 relief.py depth and skinning     fill.py    smooth and textured fills that the others share
+backdrop.py  a plain backdrop without the shadow that a person casts; the shadow that goes along
 """
 
 from dreampose_core.carry.draw import Carried, carry, smaller

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.drape import drape
 from dreampose_core.carry.sheet import Sheet
 from dreampose_core.carry.skirt import STILL, hanging
@@ -17,6 +18,7 @@ from pose_tools.body.raster import Hits, paint_charts, raster
 
 _SAMPLES = 2  # along each axis between neighbouring vertices of the sheet
 _PACK = 512  # hits are sampled as rows of this many
+_LEAST_SHADE = 0.03  # of a shadow at the feet that is drawn
 _UNSEEN_DEPTH = 0.07  # metres by which filled places stand back behind seen ones of another layer
 
 
@@ -68,7 +70,10 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     colour = _average(colour.reshape(*size, 3), fine)
     alpha = _average(alpha.reshape(size), fine)
     visibility = _average(visibility.reshape(size), fine)
-    picture = colour + (1 - alpha[..., None]) * sheet.background
+    ground = 1 - alpha
+    if sheet.shade > _LEAST_SHADE:
+        ground *= 1 - sheet.shade * (1 - contact_shadow(alpha))
+    picture = colour + ground[..., None] * sheet.background
     picture = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
     visibility = np.clip(cv2.GaussianBlur(visibility, (0, 0), 0.6 * sheet.cell), 0, 1)
     visibility = np.minimum(visibility, alpha)

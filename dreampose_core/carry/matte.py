@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dreampose_core.carry.backdrop import plain_backdrop, shade_at_feet
 from dreampose_core.carry.fill import bleed, disc, distance, grow, shrink, smooth_fill
 
 DESIGN_ROWS = 320
@@ -19,11 +20,12 @@ _CUT_ROWS = 400  # grabCut works on a picture of at most about this many rows
 @dataclass(frozen=True)
 class Cutout:
     """alpha (H,W) f32 0..1; colours (H,W,3) uint8 without background, continued beyond the outline;
-    background (H,W,3) uint8."""
+    background (H,W,3) uint8; shade: see backdrop.shade_at_feet."""
 
     alpha: np.ndarray
     colours: np.ndarray
     background: np.ndarray
+    shade: float
 
 
 def cut_out(photo: np.ndarray, mask: np.ndarray, body: np.ndarray, arms: np.ndarray, head: np.ndarray) -> Cutout:
@@ -34,7 +36,8 @@ def cut_out(photo: np.ndarray, mask: np.ndarray, body: np.ndarray, arms: np.ndar
     outline &= ~_gaps(photo, outline, body, arms, head, unit)
     alpha = _alpha(photo, outline, unit)
     background = _complete(photo, alpha > 0.02, unit)
-    return Cutout(alpha, _clean_colours(photo, alpha, unit), background)
+    shade = shade_at_feet(photo, background, alpha)
+    return Cutout(alpha, _clean_colours(photo, alpha, unit), background, shade)
 
 
 def _outline(photo: np.ndarray, mask: np.ndarray, body: np.ndarray, unit: float) -> np.ndarray:
@@ -158,20 +161,25 @@ def _clean_colours(photo: np.ndarray, alpha: np.ndarray, unit: float) -> np.ndar
 
 
 def _complete(photo: np.ndarray, person: np.ndarray, unit: float) -> np.ndarray:
-    """The photo with the person filled in from around, and with the grain of what is around."""
+    """The photo with the person filled in from around, and with the grain of what is around; a plain backdrop also
+    without the person's shadow."""
     hidden = grow(person, 2 * unit)
     if hidden.all():
         return photo.copy()
     image = photo.astype(np.float32)
-    smooth = smooth_fill(image, ~hidden, 30)
-    across, trust = _across(image, ~hidden, unit)
-    filled = smooth + (across - smooth) * cv2.GaussianBlur(trust, (0, 0), 1.5 * unit)[..., None]
+    filled = plain_backdrop(photo, ~hidden, unit)
+    if filled is None:
+        smooth = smooth_fill(image, ~hidden, 30)
+        across, trust = _across(image, ~hidden, unit)
+        filled = smooth + (across - smooth) * cv2.GaussianBlur(trust, (0, 0), 1.5 * unit)[..., None]
+        filled = np.where(hidden[..., None], filled, image)
+    made = np.abs(filled - image).max(-1, keepdims=True) > 0.5
     detail = image - cv2.GaussianBlur(image, (0, 0), 1.2)
     ring = grow(hidden, 12 * unit) & ~grow(hidden, 2 * unit)
     spread = np.median(np.abs(detail[ring])) * 1.48 if ring.any() else 0.0
     grain = np.random.default_rng(0).standard_normal(photo.shape[:2]).astype(np.float32)[..., None]
-    filled += min(float(spread), 4.0) * grain * hidden[..., None]
-    return np.clip(np.where(hidden[..., None], filled, photo) + 0.5, 0, 255).astype(np.uint8)
+    filled += min(float(spread), 4.0) * grain * made
+    return np.clip(filled + 0.5, 0, 255).astype(np.uint8)
 
 
 def _across(image: np.ndarray, known: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:

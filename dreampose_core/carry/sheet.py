@@ -70,6 +70,7 @@ class Sheet:
     faces: np.ndarray  # (F,3) int32, front faces turn clockwise in the photo
     face_start: np.ndarray  # (2L+1,) int32 first face of each layer's body, then of its fringe
     cell: float  # photo pixels between neighbouring vertices
+    shade: float = 0.0  # how dark the ground at the feet is, see backdrop.py
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz without pickled objects."""
@@ -83,7 +84,8 @@ class Sheet:
             arrays = {f.name: data[f.name] for f in fields(cls) if f.name in data.files}
         arrays.setdefault("hang", np.zeros(len(arrays["weights"]), np.float32))  # sheets that were laid before it was
         body = FittedBody.from_dict(json.loads(str(arrays.pop("body"))))
-        return cls(body=body, cell=float(arrays.pop("cell")), **arrays)
+        cell, shade = float(arrays.pop("cell")), float(arrays.pop("shade", 0.0))
+        return cls(body=body, cell=cell, shade=shade, **arrays)
 
 
 def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
@@ -117,7 +119,7 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     free = hanging(figure, body.shape, transforms)
     reliefs = [_shod(relief, shoes.get(group)) for group, relief in enumerate(reliefs)]
     mesh = _mesh(layers, solid, covered, reliefs, transforms, free, camera, cell)
-    return Sheet(body, cutout.background, front, back, seen, **mesh, cell=cell)
+    return Sheet(body, cutout.background, front, back, seen, **mesh, cell=cell, shade=cutout.shade)
 
 
 def _relief(group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float) -> Relief:

@@ -45,8 +45,9 @@ def test_what_the_window_shows_beyond_the_photo_is_left_away():
     frame = np.zeros((30, 16, 3), np.uint8)
     frame[3:23, 4:] = 200
     whole = around.put_in(frame)
-    assert (whole[:, :12] == 200).all() and (whole[:, 12:] == 9).all()
-    assert np.array_equal(around.cut(whole), frame)
+    assert (whole[:, :10] == 200).all() and (whole[:, 12:] == 9).all()
+    assert (whole[:, 10] > whole[:, 11]).all() and (whole[:, 11] > 9).all(), "it fades where the photo goes on"
+    assert np.array_equal(around.cut(whole)[:, :14], frame[:, :14])
 
 
 def test_a_small_person_in_a_huge_photo_keeps_to_the_most_pixels():

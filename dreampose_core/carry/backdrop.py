@@ -1,0 +1,98 @@
+"""Plain backdrops: a studio's wall and floor without the shadow and the reflection of who stands there, which otherwise
+stay behind when the person moves; and a shadow at the feet that goes with them.
+
+Radii in pixels are meant for a picture of 320 rows and grow with its height (unit: pixels for one of those).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from dreampose_core.carry.fill import grow, smooth_fill
+
+_ROUNDS = 12
+_SCALE = 5.0  # levels: what differs by more is not the backdrop
+_PLAIN = 0.8  # of the known pixels that a plain backdrop has within that of its model
+_TINY = 1e-2  # pixels: keeps rows solvable in which nothing is known
+_CAST = 1.5, 150.0  # levels by which shadows and reflections differ; things in the room differ by more
+_SHADOW = 0.55  # how much darker the ground is right under a sole
+_FOOT = 0.05  # of the person's height, in which the ground still feels a sole
+
+
+def plain_backdrop(photo: np.ndarray, known: np.ndarray, unit: float) -> np.ndarray | None:
+    """(H,W,3) f32: the backdrop of photo (H,W,3) uint8 without the person and without shadow and reflection; None where
+    it is not plain. known (H,W) bool: where nobody stands.
+
+    Walls and floors change from top to bottom as they like, and across slowly: in each row a parabola, fitted by least
+    squares that are weighted anew by what they leave (Holland and Welsch 1977, Tukey's biweight), and even over rows.
+    What differs from that about the person is shadow or reflection, what differs elsewhere belongs to the room.
+    """
+    image = photo.astype(np.float32)
+    model = _parabolas(image, known, unit)
+    rest = image - model
+    off = np.abs(rest).max(-1)
+    if (off[known] < _SCALE).mean() < _PLAIN:
+        return None
+    faint, strong = _CAST
+    differs = (cv2.GaussianBlur(off, (0, 0), unit) > faint) & (off < strong) & known
+    cast = grow(_joined(differs, grow(~known, 3 * unit)), 2 * unit)
+    room = known & ~cast
+    share = cv2.GaussianBlur(room.astype(np.float32), (0, 0), 1.5 * unit) * room
+    even = smooth_fill(rest, room, 30)
+    return model + even + (rest - even) * share[..., None]
+
+
+def shade_at_feet(photo: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> float:
+    """How dark the shadow about the feet is in photo (H,W,3) uint8, as a part of what contact_shadow draws, 0 to 1.
+    background (H,W,3) uint8: the same without it; alpha (H,W) f32: the person."""
+    rows = np.flatnonzero((alpha > 0.5).any(1))
+    if not len(rows):
+        return 0.0
+    near = _FOOT * (rows[-1] + 1 - rows[0])
+    soles = (alpha > 0.5) & (np.arange(len(alpha))[:, None] > rows[-1] - near)
+    ground = grow(soles, 2 * near) & (alpha < 0.02)
+    light = [picture[ground].astype(np.float32).sum(-1) + 1 for picture in (photo, background)]
+    # light comes from one side, so that only a part of the ground lies in the shadow
+    return float(np.clip(np.quantile(1 - light[0] / light[1], 0.9) / _SHADOW, 0, 1)) if ground.any() else 0.0
+
+
+def contact_shadow(alpha: np.ndarray) -> np.ndarray:
+    """(H,W) f32: what the ground's light is multiplied with, for a person of coverage (H,W) who stands on it."""
+    rows = np.flatnonzero((alpha > 0.5).any(1))
+    if not len(rows):
+        return np.ones_like(alpha)
+    tall = rows[-1] + 1 - rows[0]
+    near = max(1.0, _FOOT * tall)
+    below = np.arange(len(alpha))[:, None] - rows[-1]
+    soles = alpha * np.clip(1 + below / near, 0, 1)
+    narrow = cv2.GaussianBlur(soles, (0, 0), sigmaX=0.25 * near, sigmaY=0.12 * near)
+    wide = cv2.GaussianBlur(soles, (0, 0), sigmaX=1.2 * near, sigmaY=0.35 * near)
+    dark = np.clip(0.8 * narrow + 0.9 * wide, 0, 1)
+    return (1 - _SHADOW * dark).astype(np.float32)
+
+
+def _parabolas(image: np.ndarray, known: np.ndarray, unit: float) -> np.ndarray:
+    """(H,W,3) f32: a parabola across each row of image (H,W,3), over the known pixels (H,W) bool."""
+    height, width = known.shape
+    x = np.linspace(-1, 1, width, dtype=np.float32)
+    basis = np.stack([np.ones_like(x), x, x**2])  # (3,W)
+    products = (basis[:, None] * basis).reshape(9, width)
+    weight = known.astype(np.float32)
+    sigma = 4 * unit
+    model = image
+    for round_ in range(_ROUNDS):
+        system = gaussian_filter1d(weight @ products.T, sigma, 0).reshape(height, 3, 3)
+        right = gaussian_filter1d(np.einsum("hw,kw,hwc->hkc", weight, basis, image), sigma, 0)
+        model = np.einsum("hkc,kw->hwc", np.linalg.solve(system + _TINY * np.eye(3), right), basis)
+        scale = _SCALE * max(1.0, 8 * 0.5**round_)
+        left = np.abs(image - model).max(-1) / scale
+        weight = (known * np.clip(1 - left**2, 0, 1) ** 2).astype(np.float32)
+    return model.astype(np.float32)
+
+
+def _joined(where: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """(H,W) bool: the parts of `where` that touch `start`."""
+    _, part = cv2.connectedComponents(where.astype(np.uint8), connectivity=8)
+    return where & np.isin(part, np.unique(part[where & start]))
