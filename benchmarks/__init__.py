@@ -1,1 +1,1 @@
-"""What is measured, and how. `python -m benchmarks.stages`, `.heldout`, `.quality`; figures go to results/."""
+"""What is measured, and how. `python -m benchmarks.stages`, `.quality`, `.pose`, `.gpu`; figures go to results/."""
