@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.drape import drape
+from dreampose_core.carry.feet import built_share, draw_foot, each_foot, leg_share
 from dreampose_core.carry.sheet import Sheet
 from dreampose_core.carry.skirt import STILL, hanging
-from dreampose_core.carry.views import ARM_L, ARM_R, TRUNK
+from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
+from pose_tools.body.camera import Camera
 from pose_tools.body.figure import Pose, bone_transforms, load_figure, skin
 from pose_tools.body.raster import Hits, paint_charts, raster
 
@@ -36,13 +38,15 @@ class Carried:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A layer's fragments: pixel (K,) of the fine grid, colour (K,3) and alpha (K,) f32, depth, visibility."""
+    """A layer's fragments: pixel (K,) of the fine grid, colour (K,3) and alpha (K,) f32, depth, visibility, row (K,) of
+    the photo from which each was taken."""
 
     pixel: np.ndarray
     colour: np.ndarray
     alpha: np.ndarray
     depth: np.ndarray
     visibility: np.ndarray
+    row: np.ndarray
 
 
 def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
@@ -66,6 +70,7 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     flat = np.abs(np.einsum("nj,nj->n", blend[:, 1, :3], sheet.axis))
     size = height * fine, width * fine
     layers = [_draw_layer(sheet, points, flat, layer, size, fine) for layer in range(len(sheet.front))]
+    layers += _feet(sheet, layers, transforms, camera)
     colour, alpha, visibility = _composite(layers, height * width * fine**2)
     colour = _average(colour.reshape(*size, 3), fine)
     alpha = _average(alpha.reshape(size), fine)
@@ -79,6 +84,25 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     visibility = np.minimum(visibility, alpha)
     shown = raster(body.camera.with_depth(skinned), figure.faces, width, height)
     return Carried(picture, alpha, visibility, paint_charts(shown, figure.part, figure.uv, width, height))
+
+
+def _feet(
+    sheet: Sheet, layers: list[_Drawn | None], transforms: np.ndarray, camera: Camera
+) -> list[_Drawn | None]:
+    """Fragments of the feet that are built, from whose place the legs (layers, in place) are taken away."""
+    body = sheet.body
+    photo = bone_transforms(load_figure(), body.shape, body.pose)
+    feet = []
+    for leg, (side, wear) in zip((LEG_L, LEG_R), each_foot(sheet.footwear), strict=True):
+        built = built_share(wear, side, photo, transforms)
+        if not built:
+            continue
+        drawn = layers[leg]
+        if drawn is not None:
+            layers[leg] = replace(drawn, alpha=drawn.alpha * leg_share(wear, built, drawn.row, body.camera.scale))
+        foot = draw_foot(wear, side, built, body.shape, (body.pose, body.camera), transforms, camera)
+        feet.append(None if foot is None else _Drawn(*foot, foot.depth))
+    return feet
 
 
 def smaller(carried: Carried, times: int) -> Carried:
@@ -137,7 +161,7 @@ def _draw_layer(
     alpha = np.where(fringed, (1 - thin) * steady, 1 - thin * steady * _near_edge(pixel, size, fine * sheet.cell))
     visibility = seen * shown * (1 - behind) + back_side[:, 3] / 255 * behind
     depth = np.concatenate([hits.depth, soft.depth]) + _UNSEEN_DEPTH * (1 - shown)
-    return _Drawn(pixel, colour, alpha, depth, visibility)
+    return _Drawn(pixel, colour, alpha, depth, visibility, place[:, 1])
 
 
 def _corners(hits: Hits, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,10 +15,11 @@ import numpy as np
 
 from dreampose_core.carry.behind import back_colours
 from dreampose_core.carry.fill import grow, mirror_fill
+from dreampose_core.carry.footwear import NOTHING_KNOWN
 from dreampose_core.carry.layers import Layers, skin_like, split
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
 from dreampose_core.carry.relief import Relief, round_layer
-from dreampose_core.carry.shoes import Shoe, dress_back, find_shoe
+from dreampose_core.carry.shoes import Shoe, as_pair, dress_back, find_shoe, read_footwear
 from dreampose_core.carry.skirt import hanging, measure_skirt
 from dreampose_core.carry.views import (
     ARM_L,
@@ -69,6 +70,7 @@ class Sheet:
     rim: np.ndarray  # (N,) f32 0 at a layer's outline, 1 some pixels inside
     faces: np.ndarray  # (F,3) int32, front faces turn clockwise in the photo
     face_start: np.ndarray  # (2L+1,) int32 first face of each layer's body, then of its fringe
+    footwear: np.ndarray  # (2,17) f32 what the left and the right foot wear, see footwear.py
     cell: float  # photo pixels between neighbouring vertices
     shade: float = 0.0  # how dark the ground at the feet is, see backdrop.py
 
@@ -83,6 +85,7 @@ class Sheet:
         with np.load(path, allow_pickle=False) as data:
             arrays = {f.name: data[f.name] for f in fields(cls) if f.name in data.files}
         arrays.setdefault("hang", np.zeros(len(arrays["weights"]), np.float32))  # sheets that were laid before it was
+        arrays.setdefault("footwear", NOTHING_KNOWN)
         body = FittedBody.from_dict(json.loads(str(arrays.pop("body"))))
         cell, shade = float(arrays.pop("cell")), float(arrays.pop("shade", 0.0))
         return cls(body=body, cell=cell, shade=shade, **arrays)
@@ -119,7 +122,22 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     free = hanging(figure, body.shape, transforms)
     reliefs = [_shod(relief, shoes.get(group)) for group, relief in enumerate(reliefs)]
     mesh = _mesh(layers, solid, covered, reliefs, transforms, free, camera, cell)
-    return Sheet(body, cutout.background, front, back, seen, **mesh, cell=cell, shade=cutout.shade)
+    footwear = _footwear(cutout.colours, layers.label, skin, body)
+    return Sheet(
+        body, cutout.background, front, back, seen, **mesh, footwear=footwear, cell=cell, shade=cutout.shade
+    )
+
+
+def _footwear(colours: np.ndarray, label: np.ndarray, skin: np.ndarray, body: FittedBody) -> np.ndarray:
+    """(2,17) f32: what the feet wear. label (h,w) and skin (h,w) bool are on the analysis grid."""
+    size = colours.shape[1::-1]
+    bare = cv2.resize(skin.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    pair = []
+    for leg, side in ((LEG_L, "L"), (LEG_R, "R")):
+        own = cv2.resize((label == leg).astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
+        pair.append(read_footwear(colours, own, bare, body.shape, body.pose, body.camera, side))
+    rows = zip(as_pair(*pair), NOTHING_KNOWN, strict=True)
+    return np.stack([nothing if wear is None else wear.to_row() for wear, nothing in rows])
 
 
 def _relief(group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float) -> Relief:

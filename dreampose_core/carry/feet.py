@@ -1,0 +1,155 @@
+"""Draws the feet that the photo shows only end on, as the surfaces of footwear.py, where a pose turns them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from dreampose_core.carry.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
+from pose_tools.body.camera import Camera
+from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
+from pose_tools.body.raster import raster
+
+FOOT_SEEN = 0.15  # visibility of a foot that is built: its form is the figure's, its colours are the photo's
+_LIKE, _UNLIKE = np.radians([24, 38])  # of a foot's turn away from the photo's view: the photo's foot, the built one
+_SOFT = 0.014  # metres of the photo's height over which leg and foot pass into each other
+_SAMPLES = 3  # along each axis of a pixel
+_UNDER = 0.005  # metres by which the skin stands back behind the shoe and the leg
+
+
+class FootFragments(NamedTuple):
+    """Pixels (K,) of the picture, colour (K,3), alpha, depth and visibility (K,) f32."""
+
+    pixel: np.ndarray
+    colour: np.ndarray
+    alpha: np.ndarray
+    depth: np.ndarray
+    visibility: np.ndarray
+
+
+def built_share(wear: Footwear, side: str, photo: np.ndarray, now: np.ndarray) -> float:
+    """0…1 how far a foot is the built one, from the transforms (B,3,4) of the photo's pose and of this one."""
+    if not wear.kind:
+        return 0.0
+    bone = BONES.index(f"foot.{side}")
+    # a foot that is lifted is still one that the photo shows
+    headings = [np.arctan2(moved[bone, 0, 1], moved[bone, 1, 1]) for moved in (photo, now)]
+    turn = abs((headings[1] - headings[0] + np.pi) % (2 * np.pi) - np.pi)
+    return float(np.clip((turn - _LIKE) / (_UNLIKE - _LIKE), 0, 1))
+
+
+def leg_share(wear: Footwear, built: float, row: np.ndarray, scale: float) -> np.ndarray:
+    """(K,) f32: how much of the photo's leg stays at these rows (K,) of the photo; scale: its pixels a metre.
+
+    The built foot comes before the photo's goes, so that one never sees through both."""
+    return 1 - _smooth(2 * built - 1) * _smooth((row - wear.row) / (2 * _SOFT * scale) + 0.5)
+
+
+def draw_foot(
+    wear: Footwear,
+    side: str,
+    built: float,
+    shape: np.ndarray,
+    photo: tuple[Pose, Camera],
+    now: np.ndarray,
+    view: Camera,
+) -> FootFragments | None:
+    """A foot's nearest fragments before the camera `view`. photo: pose and camera of the photo; now (B,3,4):
+    transforms of the pose; built: see built_share."""
+    transforms = bone_transforms(load_figure(), shape, photo[0])
+    surfaces = foot_surfaces(wear, shape, side)
+    rows = [photo[1].with_depth(skin(surface.points, surface.weights, transforms))[:, 1] for surface in surfaces]
+    spaces = [skin(surface.points, surface.weights, now).astype(np.float32) for surface in surfaces]
+    window, corner = _window(np.concatenate([view.project(space) for space in spaces]), view)
+    if window is None:
+        return None
+    parts = [
+        part
+        for surface, space, row in zip(surfaces, spaces, rows, strict=True)
+        for part in _fragments(wear, surface, space, row, photo[1].scale, window)
+    ]
+    if not parts:
+        return None
+    pixel, colour, alpha, depth = (np.concatenate(values) for values in zip(*parts, strict=True))
+    # a pixel's samples: of each the nearest, and of those the mean
+    order = np.lexsort((depth, pixel))
+    first = order[np.flatnonzero(np.diff(pixel[order], prepend=-1))]
+    y, x = np.divmod(pixel[first], window.width)
+    pixel = (y // _SAMPLES + corner[1]) * view.width + x // _SAMPLES + corner[0]
+    pixel, sample = np.unique(pixel, return_inverse=True)
+    weight = alpha[first].astype(np.float64)
+    total = np.maximum(np.bincount(sample, weight), 1e-6)
+    means = [np.bincount(sample, weight * values[first]) / total for values in (*colour.T, depth)]
+    alpha = _smooth(2 * built) * np.bincount(sample, weight) / _SAMPLES**2
+    *rgb, depth = (mean.astype(np.float32) for mean in means)
+    seen = np.full(len(pixel), FOOT_SEEN, np.float32)
+    return FootFragments(pixel, np.stack(rgb, -1), alpha.astype(np.float32), depth, seen)
+
+
+def _window(at: np.ndarray, view: Camera) -> tuple[Camera | None, np.ndarray]:
+    """The part of the view that shows the points (N,2), finer by _SAMPLES, and its corner (x, y) there."""
+    size = np.array([view.width, view.height])
+    low = np.clip(np.floor(at.min(0)).astype(int), 0, size)
+    high = np.clip(np.ceil(at.max(0)).astype(int) + 1, 0, size)
+    if (high <= low).any():
+        return None, low
+    width, height = high - low
+    part = Camera(view.scale, view.cx - low[0], view.cy - low[1], int(width), int(height))
+    return part.scaled(_SAMPLES), low
+
+
+def _fragments(
+    wear: Footwear, surface: Surface, space: np.ndarray, row: np.ndarray, scale: float, view: Camera
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """pixel, colour, alpha and depth of one surface, where it is there, with its points at `space` (N,3); row (N,) of
+    the photo in which they lie there, scale: its pixels a metre."""
+    points = view.with_depth(space)
+    hits = raster(points, surface.faces, view.width, view.height)
+    if not len(hits.pixel):
+        return
+    values = np.concatenate(
+        [surface.along[:, None], surface.height[:, None], row[:, None], _normals(space, surface.faces)], 1
+    ).astype(np.float32)
+    values = hits.take(surface.faces, values)
+    along, height, row, normal = values[:, 0], values[:, 1], values[:, 2], values[:, 3:]
+    colour = colours(wear, surface, along, height, row, scale) * _light(normal)[:, None]
+    alpha = np.ones(len(row), np.float32)
+    depth = hits.depth
+    if surface.piece == SKIN:
+        alpha = _smooth((row - wear.row) / (2 * _SOFT * scale) + 1.5)
+        depth = depth + _UNDER
+    keep = worn(wear, surface, along, height) & (alpha > 0.01)
+    yield tuple(part[keep].astype(np.float32) if part is not hits.pixel else part[keep] for part in (
+        hits.pixel, colour, alpha, depth
+    ))
+
+
+def _normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(N,3) unit normals of a closed surface's points (N,3), outward or inward."""
+    a, b, c = (points[faces[:, i]] for i in range(3))
+    flat = np.cross(b - a, c - a)
+    out = np.zeros_like(points)
+    for i in range(3):
+        for axis in range(3):
+            out[:, axis] += np.bincount(faces[:, i], flat[:, axis], len(points))
+    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+
+
+def _light(normal: np.ndarray) -> np.ndarray:
+    """(K,) f32 brightness of surfaces with these normals (K,3): 1 where they face the camera, less at the sides and
+    below."""
+    facing = np.abs(normal[:, 1]) / np.maximum(np.linalg.norm(normal, axis=1), 1e-6)
+    return 0.74 + 0.26 * facing
+
+
+def _smooth(t: np.ndarray | float) -> np.ndarray:
+    t = np.clip(t, 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def each_foot(table: np.ndarray) -> Iterator[tuple[str, Footwear]]:
+    """Side and footwear of the rows (2,17) of a sheet."""
+    for side, row in zip(SIDES, table, strict=True):
+        yield side, Footwear.from_row(row)
