@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import psutil
 import torch
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
@@ -155,7 +154,7 @@ def free_memory(device: torch.device) -> int:
         _, total = torch.cuda.mem_get_info(device)
         allowed = int(torch.cuda.get_per_process_memory_fraction(device) * total)
         return max(0, min(memory.free_on(device), allowed - torch.cuda.memory_allocated(device)))
-    return psutil.virtual_memory().available
+    return memory.free_on(device)
 
 
 @lru_cache

@@ -13,10 +13,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import torch
 from torch import nn
 
+from dreampose_core.limits import free_memory
 from pose_tools.errors import BadInput
 
 UNET_PLANES = 27  # of h x w x the first level's channels, for each row of a batch
@@ -73,7 +73,7 @@ def free_on(device: torch.device) -> int:
         taken = torch.cuda.memory_allocated(device)
         allowed = int(torch.cuda.get_per_process_memory_fraction(device) * total)
         return min(free + torch.cuda.memory_reserved(device) - taken, allowed - taken)
-    return psutil.virtual_memory().available
+    return free_memory()
 
 
 def frames_at_once(needed: Need, device: torch.device, offloaded: bool = False) -> int:

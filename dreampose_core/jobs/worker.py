@@ -32,6 +32,10 @@ WAIT_FOR_LOCK = 3.0  # seconds; a killed worker's executor needs a moment to end
 MOST_CRASHES = 3  # at which a job fails, if it came no further between them
 MOST_KILLS = 12  # the same for kills from outside, which are no fault of the job
 CRASHED = "The worker died {} times at the same place of this job; the machine may have too little memory."
+STARVED = (
+    "The machine ran out of memory {} times at the same place of this job; close other programs, or ask for fewer "
+    "frames or a smaller model."
+)
 
 
 class Executor:
@@ -102,9 +106,10 @@ def _watch(store: Store, executor: Executor, job: Job, device: str) -> None:
         if not executor.alive:
             deaths, status = _patiently(store.died, job.id), executor.process.returncode
             print(f"The executor died ({status}) at job {job.id}.", file=sys.stderr, flush=True)
-            killed = status == -signal.SIGKILL and oom_kills() == executor.oom_kills
+            starved = status == -signal.SIGKILL and oom_kills() != executor.oom_kills
+            killed = status == -signal.SIGKILL and not starved
             if deaths >= (MOST_KILLS if killed else MOST_CRASHES):
-                _patiently(store.finish, job.id, "failed", CRASHED.format(deaths))
+                _patiently(store.finish, job.id, "failed", (STARVED if starved else CRASHED).format(deaths))
             else:
                 _patiently(store.requeue_orphans, device)
             return

@@ -1,5 +1,6 @@
 """Jobs with real processes: order, cancel, crashes, kills and visitors apart."""
 
+import errno
 import os
 import random
 import shutil
@@ -318,3 +319,13 @@ def test_a_full_disk_has_one_sentence_whoever_meets_it(tmp_path):
     assert sentence_for(told).startswith("The disk is full")
     assert sentence_for(MemoryError()).startswith("The machine ran out of memory")
     assert sentence_for(OSError("something else")) is None
+
+
+def test_a_lack_of_memory_is_known_behind_what_it_led_to():
+    for first in (MemoryError(), RuntimeError("could not create a primitive"), OSError(errno.ENOMEM, "no")):
+        with pytest.raises(RuntimeError) as caught:
+            try:
+                raise first
+            except Exception as error:
+                raise RuntimeError("Failed to import a part of the model") from error
+        assert sentence_for(caught.value).startswith("The machine ran out of memory")

@@ -1,9 +1,12 @@
 """The estimates of memory against what is alive in the paper's networks, and what is said where it is too little."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from dreampose_core import memory
+from dreampose_core import limits, memory
 from dreampose_core.memory import (
     APART,
     MOST,
@@ -112,6 +115,35 @@ def test_offload_needs_room_for_the_largest_part_and_its_work(tmp_path, monkeypa
     free["cpu"] = sum(weights.values()) // 2
     with pytest.raises(BadInput, match="this machine has 0.0 GB free"):
         check(True)
+
+
+@pytest.mark.parametrize(
+    ("line", "folder", "names"),
+    [
+        ("0::/app/page", "app/page", ("memory.max", "memory.current", "")),
+        ("0::/", "", ("memory.max", "memory.current", "")),
+        ("4:memory:/app", "memory/app", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")),
+    ],
+)
+def test_a_container_s_limit_counts_and_files_in_memory_do_not(tmp_path, monkeypatch, line, folder, names):
+    limit, used, total = names
+    group = tmp_path / folder
+    group.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(limits, "CGROUPS", tmp_path)
+    monkeypatch.setattr(limits, "PROCESS", tmp_path / "cgroup")
+    (tmp_path / "cgroup").write_text(f"3:cpuset:/\n{line}\n")
+    for name, value in ((limit, "5000000"), (used, "4000000"), ("memory.stat", f"cache 9\n{total}inactive_file 70")):
+        (group / name).write_text(value + "\n")
+    assert limits.free_memory() == 1_000_070
+    (group / limit).write_text("max\n")
+    assert limits.free_memory() > 10**7
+
+
+def test_a_process_s_own_limit_counts():
+    ask = "from dreampose_core.limits import free_memory; print(free_memory())"
+    limit = f"ulimit -v 2000000; exec {sys.executable} -c '{ask}'"
+    told = int(subprocess.run(["bash", "-c", limit], capture_output=True, text=True, check=True).stdout)
+    assert 10**6 < told < 2000000 * 1024
 
 
 def test_what_is_free_is_known(monkeypatch):
