@@ -11,6 +11,8 @@ from pose_tools.body.figure import load_figure
 
 _LEVELS, _DIRECTIONS = 40, 32
 _THICK = 1.03  # cloth lies that far out
+_HUG = 0.012  # metres by which a tight skirt lies outside of the legs in it
+_BAND = 0.03  # metres of height whose legs make one of its cross-sections
 _FALL = 0.15  # cloth that a knee pushes out comes back by that much of its drop
 
 
@@ -45,6 +47,48 @@ def drape(points: np.ndarray, free: np.ndarray, body: np.ndarray, hips: np.ndarr
     inside += (radius[row + 1, column] * (1 - round_) + radius[row + 1, after] * round_) * down
     push = np.clip(inside - length, 0, None) * np.clip(2 * free[loose], 0, 1)
     points[loose, :2] += away * (push / np.maximum(length, 1e-6))[:, None]
+
+
+@lru_cache(maxsize=1)
+def _leg_vertices() -> np.ndarray:
+    figure = load_figure()
+    return np.unique(figure.faces[np.isin(part_groups()[figure.part], (LEG_L, LEG_R))])
+
+
+def hug(points: np.ndarray, share: np.ndarray, body: np.ndarray) -> None:
+    """Moves a tight skirt (N,3), in place, out of the convex outline of both legs at its height, which it spans.
+
+    share (N,) 0…1: how far each point is of such a skirt, and not of the hips; body (V,3): the figure's vertices.
+    """
+    tight = np.flatnonzero(share > 0.02)
+    if not len(tight):
+        return
+    cloth, legs = points[tight], body[_leg_vertices()]
+    bottom, top = cloth[:, 2].min(), cloth[:, 2].max()
+    heights = np.linspace(bottom, top, max(2, int((top - bottom) / _BAND) + 1))
+    angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
+    unit = np.stack([np.cos(angle), np.sin(angle)])
+    cosine = np.cos(angle[:, None] - angle)
+    middle, reach = np.zeros((len(heights), 2)), np.zeros((len(heights), _DIRECTIONS))
+    for i, height in enumerate(heights):
+        near = legs[np.abs(legs[:, 2] - height) < _BAND][:, :2]
+        if not len(near):
+            middle[i], reach[i] = middle[i - 1], reach[i - 1]
+            continue
+        middle[i] = (near.min(0) + near.max(0)) / 2
+        support = ((near - middle[i]) @ unit).max(0) + _HUG
+        reach[i] = np.where(cosine > 0.05, support[:, None] / np.maximum(cosine, 0.05), np.inf).min(0)
+    level = np.clip((cloth[:, 2] - bottom) / (top - bottom + 1e-9) * (len(heights) - 1), 0, len(heights) - 1.001)
+    row, up = level.astype(int), level % 1
+    centre = middle[row] + (middle[row + 1] - middle[row]) * up[:, None]
+    away = cloth[:, :2] - centre
+    length = np.linalg.norm(away, axis=1)
+    turn = np.arctan2(away[:, 1], away[:, 0]) / (2 * np.pi) * _DIRECTIONS % _DIRECTIONS
+    column, round_ = turn.astype(int) % _DIRECTIONS, turn % 1
+    after = (column + 1) % _DIRECTIONS
+    lower, upper = (reach[r, column] * (1 - round_) + reach[r, after] * round_ for r in (row, row + 1))
+    push = np.clip(lower + (upper - lower) * up - length, 0, None) * share[tight]
+    points[tight, :2] += away * (push / np.maximum(length, 1e-6))[:, None]
 
 
 def _outline(inner: np.ndarray, hips: np.ndarray, top: float, step: float) -> np.ndarray:

@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.backdrop import contact_shadow
-from dreampose_core.carry.drape import drape
-from dreampose_core.carry.feet import built_share, draw_foot, each_foot, leg_share
+from dreampose_core.carry.drape import drape, hug
+from dreampose_core.carry.feet import built_share, draw_foot, each_foot, leg_share, shade_by
+from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.sheet import Sheet
 from dreampose_core.carry.skirt import STILL, hanging
 from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
 from pose_tools.body.camera import Camera
-from pose_tools.body.figure import Pose, bone_transforms, load_figure, skin
+from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
 from pose_tools.body.raster import Hits, paint_charts, raster
 
 _SAMPLES = 2  # along each axis between neighbouring vertices of the sheet
@@ -63,13 +64,16 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     hips = transforms[0] @ np.append(figure.rest_joints(body.shape)[0], 1)
     count = len(sheet.place)
     points = np.empty((2 * count, 3), np.float32)
+    tight = _tight(sheet)
     for end, rest in ((points[:count], sheet.rest_front), (points[count:], sheet.rest_back)):
         space = np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3]
         drape(space, sheet.hang, skinned, hips)
+        hug(space, tight, skinned)
         end[:] = camera.with_depth(space)
     flat = np.abs(np.einsum("nj,nj->n", blend[:, 1, :3], sheet.axis))
     size = height * fine, width * fine
     layers = [_draw_layer(sheet, points, flat, layer, size, fine) for layer in range(len(sheet.front))]
+    _part_legs(layers, size, fine * height / DESIGN_ROWS)
     layers += _feet(sheet, layers, transforms, camera)
     colour, alpha, visibility = _composite(layers, height * width * fine**2)
     colour = _average(colour.reshape(*size, 3), fine)
@@ -84,6 +88,27 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     visibility = np.minimum(visibility, alpha)
     shown = raster(body.camera.with_depth(skinned), figure.faces, width, height)
     return Carried(picture, alpha, visibility, paint_charts(shown, figure.part, figure.uv, width, height))
+
+
+def _tight(sheet: Sheet) -> np.ndarray:
+    """(N,) f32 0…1: how far each vertex is of a skirt that the legs move."""
+    share = np.zeros(len(sheet.place), np.float32)
+    used = np.unique(sheet.faces[sheet.face_start[2 * TRUNK] : sheet.face_start[2 * TRUNK + 2]])
+    legs = [BONES.index(f"{bone}.{side}") for bone in ("upperleg01", "lowerleg01") for side in "LR"]
+    share[used] = _smooth(sheet.weights[used][:, legs].sum(1), 0.6, 0.95) * (1 - np.clip(2 * sheet.hang[used], 0, 1))
+    return share
+
+
+def _part_legs(layers: list[_Drawn | None], size: tuple[int, int], unit: float) -> None:
+    """Shades the farther leg (layers, in place) beside the nearer one, as far as the photo does not show how it is."""
+    legs = [layers[leg] for leg in (LEG_L, LEG_R)]
+    if None in legs:
+        return
+    for i, leg in enumerate((LEG_L, LEG_R)):
+        far, near = legs[i], legs[1 - i]
+        light = shade_by((far.pixel, far.depth), (near.pixel, near.depth, near.alpha), size, unit)
+        light = 1 - (1 - light) * (1 - far.visibility)
+        layers[leg] = replace(far, colour=far.colour * light[:, None])
 
 
 def _feet(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from dreampose_core.carry.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
@@ -15,6 +16,7 @@ from pose_tools.body.raster import raster
 FOOT_SEEN = 0.15  # visibility of a foot that is built: its form is the figure's, its colours are the photo's
 _LIKE, _UNLIKE = np.radians([24, 38])  # of a foot's turn away from the photo's view: the photo's foot, the built one
 _SOFT = 0.014  # metres of the photo's height over which leg and foot pass into each other
+_SHADE = 0.35  # of the light that a leg takes from the one behind it
 _SAMPLES = 3  # along each axis of a pixel
 _UNDER = 0.005  # metres by which the skin stands back behind the shoe and the leg
 
@@ -142,6 +144,24 @@ def _light(normal: np.ndarray) -> np.ndarray:
     below."""
     facing = np.abs(normal[:, 1]) / np.maximum(np.linalg.norm(normal, axis=1), 1e-6)
     return 0.74 + 0.26 * facing
+
+
+def shade_by(
+    far: tuple[np.ndarray, np.ndarray],
+    near: tuple[np.ndarray, np.ndarray, np.ndarray],
+    size: tuple[int, int],
+    unit: float,
+) -> np.ndarray:
+    """(K,) f32: what is left of the light on fragments of one leg beside the outline of the other where that is nearer,
+    so that two legs of one colour do not become one. far: pixel and depth (K,); near: pixel, depth and alpha (M,) of
+    the other; size (h,w) of the picture; unit: its pixels for one of 320 rows."""
+    cover, depth = np.zeros((2, size[0] * size[1]), np.float32)
+    cover[near[0]] = near[2]
+    depth[near[0]] = near[2] * near[1]
+    soft = (cv2.GaussianBlur(plane.reshape(size), (0, 0), 1.6 * unit) for plane in (cover, depth))
+    cover, depth = (plane.ravel()[far[0]] for plane in soft)
+    before = far[1] - depth / np.maximum(cover, 1e-3)
+    return 1 - _SHADE * np.clip(2 * cover, 0, 1) * _smooth((before - 0.02) / 0.06)
 
 
 def _smooth(t: np.ndarray | float) -> np.ndarray:

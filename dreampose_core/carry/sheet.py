@@ -197,7 +197,8 @@ def _textures(
         # outside the person a layer may go on: there the photo's alpha is what ends it
         whole = (extent | (grow(extent, 2) & nobody)).astype(np.float32)
         share = full(np.maximum(np.clip(1.5 * cv2.GaussianBlur(whole, (0, 0), 1.0) - 0.25, 0, 1), own))
-        inner = own & ~grow(~own & ~nobody, 1)
+        # a leg's first pixels below a hem are in its shadow, and mixed with it
+        inner = own & ~grow(~own & ~nobody, 2 if group in (LEG_L, LEG_R) else 1)
         source = full(inner | (grow(inner, 2) & nobody)) > 0.9
         filled = mirror_fill(colours, source if source.any() else full(own) > 0.5, 14 * unit)
         shown = full(own | (grow(own, 2) & nobody))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet
-from dreampose_core.carry.feet import built_share, leg_share
+from dreampose_core.carry.drape import hug
+from dreampose_core.carry.feet import built_share, leg_share, shade_by
 from dreampose_core.carry.footwear import (
     BARE,
     CLOSED,
@@ -22,12 +23,13 @@ from dreampose_core.carry.footwear import (
     worn,
 )
 from dreampose_core.carry.shoes import as_pair, read_footwear
-from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure
+from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv
 
 BODY, SHOE, WALL = (224, 172, 140), (20, 90, 40), (205, 210, 225)
 WIDTH, HEIGHT = 192, 240
+LEG = ("upperleg01", "lowerleg01", "foot")
 LEG_PARTS = (5, 8, 10, 12, 14)  # of the left leg
 SHAPE = np.zeros(len(load_figure().modes))
 PAINT = np.array([20.0, 90, 40])
@@ -149,3 +151,35 @@ def test_a_pair_is_of_one_kind():
     assert as_pair(None, right) == (None, right)
     again = Footwear.from_row(right.to_row())
     assert again.kind == PUMP and again.throat == pytest.approx(0.8) and np.allclose(again.upper, PAINT)
+
+
+def test_a_leg_is_in_the_shade_of_the_one_before_it():
+    size = (40, 40)
+    y, x = np.mgrid[:40, :40]
+    near, far = np.flatnonzero(x < 20), np.flatnonzero(x >= 20)
+    alpha = np.ones(len(near), np.float32)
+    for step, darkest in ((0.12, 0.75), (0.0, 1.0), (-0.12, 1.0)):
+        depth = np.zeros(len(near), np.float32)
+        light = shade_by((far, np.full(len(far), step, np.float32)), (near, depth, alpha), size, 2.0)
+        assert light.min() == pytest.approx(darkest, abs=0.11) and light.reshape(40, 20)[:, -1].min() > 0.98
+
+
+def test_a_tight_skirt_spans_both_legs_and_leaves_what_is_no_skirt():
+    figure = load_figure()
+    rotations = np.zeros((len(BONES), 3))
+    rotations[BONES.index("upperleg01.L"), 0] = np.deg2rad(-35)  # a step
+    body = pose_vertices(figure, SHAPE, Pose(rotations, 0.0, np.zeros(3)))
+    legs = body[(figure.weights[:, [BONES.index(f"{b}.{s}") for b in LEG for s in "LR"]].sum(1) > 0.99)]
+    height = -0.45
+    near = legs[np.abs(legs[:, 2] - height) < 0.02]
+    low, high = near.min(0), near.max(0)
+    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    ring = np.stack([0.05 * np.cos(angle), (low[1] + high[1]) / 2 + 0.05 * np.sin(angle), 0 * angle + height], 1)
+    skirt = np.concatenate([ring, ring + [0, 0, 0.2]]).astype(np.float32)
+    kept = skirt.copy()
+    hug(kept, np.zeros(len(kept), np.float32), body)
+    assert np.array_equal(kept, skirt)
+    hug(skirt, np.ones(len(skirt), np.float32), body)
+    around = skirt[: len(ring)]
+    assert (around.min(0)[:2] < low[:2] + 0.005).all() and (around.max(0)[:2] > high[:2] - 0.005).all()
+    assert np.array_equal(skirt[:, 2], kept[:, 2])
