@@ -2,7 +2,9 @@
 
 sheet.py  Sheet, make_sheet      matte.py   alpha, clean foreground colours, completed background
 draw.py   Carried, carry, smaller layers.py  which pixel is body, leg or arm; what one hides of another
-head.py   the volume of hair     shoes.py   the sides and heels of shoes
+head.py   the volume of hair     around.py  the head unrolled, with what the photo does not show of it
+behind.py the back of the trunk  quilt.py   more of a texture than a photo shows
+shoes.py   the sides and heels of shoes
 skirt.py  width and hanging      drape.py   cloth that stays outside of the legs
 relief.py depth and skinning     fill.py    smooth and textured fills that the others share
 backdrop.py  a plain backdrop without the shadow that a person casts; the shadow that goes along

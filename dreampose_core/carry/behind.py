@@ -1,47 +1,130 @@
-"""The side of the trunk that the photo does not show: its front's texture, without face and neckline."""
+"""The side of the trunk that the photo does not show: its front's texture, without what only a front has, with hair
+that hangs and a collar that go around; and how far down the head's own texture goes. Works on the analysis grid."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from dreampose_core.carry.fill import bleed, grow, shrink
+from dreampose_core.carry.fill import bleed, disc, grow, shrink, smooth_fill
 from dreampose_core.carry.layers import skin_like
-from dreampose_core.carry.views import HEAD_PARTS, BodyView
+from dreampose_core.carry.quilt import quilt
+from dreampose_core.carry.views import HEAD_PARTS, TRUNK, BodyView
 from pose_tools.body.figure import BONES
+
+_CHEST = ("root", "spine04", "spine02", "clavicle.L", "clavicle.R")
+_TUFT = 0.08  # of the head's height: what is thinner than twice this stands out of its outline
+_NEAR = 0.45  # of the head's height: so far below the chin a collar is looked for
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the photo shows about the head. hair (h,w) bool: also where it hangs down; skin (h,w) bool; tufts (h,w)
+    bool: hair that stands out by itself; collar (w,) f32: the row from which on the back is cloth, a line between the
+    places where the outline becomes cloth; share (2,h,w) f32 0..1: how far front and back take the texture of the
+    unrolled head; ragged: pixels by which the hair's outline varies."""
+
+    hair: np.ndarray
+    skin: np.ndarray
+    tufts: np.ndarray
+    collar: np.ndarray
+    share: np.ndarray
+    ragged: float
+
+
+def look_at_head(small: np.ndarray, trunk: np.ndarray, view: BodyView) -> Seen:
+    """small (h,w,3) uint8 colours; trunk (h,w) bool: where they show head and trunk."""
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
+    skin = skin_like(lab, trunk, view)
+    tube = view.tubes[TRUNK]
+    head = bleed(tube.weights[..., BONES.index("head")], tube.covers) > 0.5
+    hair = _hair(lab, trunk & head, skin, view)
+    skull = np.flatnonzero(np.isin(view.part, HEAD_PARTS).any(1))
+    if hair.any():
+        hair = _hanging(lab, hair, trunk & ~skin, skull[-1] + (skull[-1] - skull[0]))
+    if len(skull):  # lit or shaded, what is neither hair nor beyond the skull is the face
+        face = np.isin(view.part, HEAD_PARTS) & (np.arange(len(small))[:, None] < skull[0] + 0.75 * len(skull))
+        skin |= face & trunk
+        core = shrink(face, 1) & trunk & ~hair & (np.arange(len(small))[:, None] > skull[0] + 0.3 * len(skull))
+        light = np.quantile(lab[core][:, 0], (0.2, 0.5, 0.8)) if core.any() else ()
+        for level in light:
+            colour = np.median(lab[core & (np.abs(lab[..., 0] - level) < 12)], 0)
+            skin |= trunk & (np.abs(lab - colour) < (22, 8, 8)).all(-1)
+    skin &= ~hair
+    collar = _collar(trunk, skin | hair, head, skull)
+    # what stands out of the outline has no volume
+    even = cv2.morphologyEx((trunk & head).astype(np.uint8), cv2.MORPH_OPEN, disc(_TUFT * max(len(skull), 1))) > 0
+    tufts = trunk & head & ~even & ~tube.covers
+    border = even & ~shrink(even, 1) & grow(hair, 2)
+    ragged = float(np.clip(tufts.sum() / max(border.sum(), 1), 0, 2))
+    rows = np.arange(len(small))[:, None]
+    chin = skull[-1] if len(skull) else 0
+    cloth = trunk & ~skin & ~hair & (rows > chin - 0.25 * (len(skull)))
+    front = (1 - cv2.GaussianBlur(grow(cloth, 1).astype(np.float32), (0, 0), 1.0))
+    back = np.broadcast_to(np.clip((collar[None] - rows) / 3, 0, 1), trunk.shape)
+    return Seen(hair, skin, tufts, collar, np.stack([front, back]).astype(np.float32), ragged)
 
 
 def back_colours(
-    colours: np.ndarray, label_trunk: np.ndarray, weights: np.ndarray, view: BodyView, unit: float
+    colours: np.ndarray, trunk: np.ndarray, weights: np.ndarray, seen: Seen, unit: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) uint8 colours of the trunk's back, and (H,W) f32 how much of them is invented.
 
-    colours (H,W,3) uint8 of the trunk's front; label_trunk (h,w) bool, weights (h,w,B) and view on the analysis
-    grid; unit: photo pixels for one of 320 rows. Hair runs over the face, cloth over the skin of the neckline.
+    colours (H,W,3) uint8 of the trunk's front; trunk (h,w) bool and weights (h,w,B) on the analysis grid; unit: photo
+    pixels for one of 320 rows. Hair closes behind the neck, cloth over the skin of the neckline up to the collar.
     """
-    height, width = label_trunk.shape
-    small = cv2.resize(colours, (width, height), interpolation=cv2.INTER_AREA)
-    skin = skin_like(cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32), label_trunk, view)
+    chest = sum(weights[..., BONES.index(bone)] for bone in _CHEST) > 0.35
     head = weights[..., BONES.index("head")] > 0.5
-    chest = (
-        sum(weights[..., BONES.index(b)] for b in ("root", "spine04", "spine02", "clavicle.L", "clavicle.R"))
-        > 0.5
-    )
-    out, invented = colours, np.zeros((height, width), np.float32)
-    hair = _hair(small, label_trunk & head, skin, view)
-    if hair.sum() > 12:
-        zone = head & grow(label_trunk, 2) & ~hair
-        # pixels at the hair's border are mixed with the face
-        pure = shrink(hair, 1)
-        out = _spread(out, pure if pure.sum() > 12 else hair, zone, unit, 1.5)
-        invented[zone] = 1
-    neckline = grow(_reached(skin & label_trunk, head) & chest, 1.5) & chest
-    cloth = label_trunk & chest & ~grow(skin, 2)
-    if cloth.sum() > 40:
-        out = _spread(out, cloth, neckline, unit, 0.8)
-        invented[neckline] = 0.5
-    invented = cv2.resize(invented, colours.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return out, invented
+    rows = np.arange(len(trunk))[:, None]
+    neckline = _reached(seen.skin & trunk, head) & chest
+    around = grow(neckline, 2) & trunk
+    cloth = trunk & chest & ~grow(seen.skin, 2) & ~grow(seen.hair, 2)
+    covered = (around | grow(seen.hair & chest, 2)) & (rows >= seen.collar[None]) & chest
+    bare = around & (rows < seen.collar[None])
+    out, invented = colours, np.zeros(trunk.shape, np.float32)
+    size = colours.shape[1::-1]
+
+    def full(mask: np.ndarray) -> np.ndarray:
+        return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+
+    def put(new: np.ndarray, where: np.ndarray) -> None:
+        nonlocal out
+        share = cv2.GaussianBlur(full(where), (0, 0), 0.7 * unit)[..., None]
+        out = (out * (1 - share) + new * share + 0.5).astype(np.uint8)
+        invented[where] = 1
+
+    if bare.any() and seen.skin.any():
+        plain = shrink(neckline, 1) & (rows > seen.collar[None] - 8)
+        plain = plain if plain.sum() > 20 else shrink(neckline, 1)
+        if plain.any():
+            put(cv2.GaussianBlur(smooth_fill(colours.astype(np.float32), full(plain) > 0.9), (0, 0), 2 * unit), bare)
+    if cloth.sum() > 40 and covered.any():
+        put(_laid(colours, full(cloth) > 0.99, full(grow(covered, 1)) > 0.1, unit), covered)
+    hanging = _between(seen.hair & ~head) & trunk & ~head
+    if hanging.any():
+        hair = full(shrink(seen.hair, 1)) > 0.9
+        put(_laid(colours, hair, full(grow(hanging, 1)) > 0.1, unit, keep=full(hanging & seen.hair) > 0.9), hanging)
+    return out, cv2.resize(invented, size, interpolation=cv2.INTER_LINEAR)
+
+
+def _laid(
+    colours: np.ndarray, source: np.ndarray, target: np.ndarray, unit: float, keep: np.ndarray | None = None
+) -> np.ndarray:
+    """colours (H,W,3) with the target laid with pieces of the source, masks (H,W) bool."""
+    known = source if keep is None else keep
+    target = target & ~known
+    ys, xs = np.nonzero(target)
+    if not len(ys):
+        return colours
+    near = round(24 * unit)
+    y, x = slice(max(0, ys.min() - near), ys.max() + near), slice(max(0, xs.min() - near), xs.max() + near)
+    out = colours.copy()
+    usable = source[y, x] if source[y, x].sum() > 300 else source
+    texture = colours[y, x] if source[y, x].sum() > 300 else colours
+    out[y, x] = quilt(colours[y, x], known[y, x], target[y, x], texture, usable)
+    return out
 
 
 def _reached(skin: np.ndarray, head: np.ndarray) -> np.ndarray:
@@ -50,33 +133,69 @@ def _reached(skin: np.ndarray, head: np.ndarray) -> np.ndarray:
     return skin & np.isin(part, np.unique(part[skin & head]))
 
 
-def _hair(small: np.ndarray, head: np.ndarray, skin: np.ndarray, view: BodyView) -> np.ndarray:
-    """(h,w) bool: pixels of the head that show hair: around the face or high on it, not of its colour, and alike."""
+def _between(mask: np.ndarray) -> np.ndarray:
+    """(h,w) bool: between the first and the last of each row's pixels."""
+    return np.maximum.accumulate(mask, 1) & np.maximum.accumulate(mask[:, ::-1], 1)[:, ::-1]
+
+
+def _collar(trunk: np.ndarray, bare: np.ndarray, head: np.ndarray, skull: np.ndarray) -> np.ndarray:
+    """(w,) f32 rows of a line from where the outline becomes cloth on one side to where it does on the other."""
+    width = trunk.shape[1]
+    if not len(skull):
+        return np.zeros(width, np.float32)
+    tall = len(skull)
+    ends = []
+    for mirrored in (False, True):
+        person, skin = (mask[:, ::-1] if mirrored else mask for mask in (trunk, bare))
+        found = None
+        for row in range(skull[-1] - tall // 6, min(skull[-1] + round(_NEAR * tall) + 1, len(trunk) - 3)):
+            columns = [np.flatnonzero(person[r])[:5] for r in (row, row + 1, row + 2)]
+            if all(len(c) > 4 and skin[row + i, c].mean() < 0.4 for i, c in enumerate(columns)):
+                found = (columns[0][0], row)
+                break
+        ends.append(found)
+    ends = [None if end is None else (width - 1 - end[0], end[1]) if i else end for i, end in enumerate(ends)]
+    if not any(ends):
+        return np.full(width, skull[-1] + _NEAR * tall, np.float32)
+    (x0, y0), (x1, y1) = (end or ends[1 - i] for i, end in enumerate(ends))
+    return np.interp(np.arange(width), (x0, max(x1, x0 + 1)), (y0, y1)).astype(np.float32)
+
+
+def _hair(lab: np.ndarray, head: np.ndarray, skin: np.ndarray, view: BodyView) -> np.ndarray:
+    """(h,w) bool: pixels of the head that show hair: around the face or high on it, of the crown's colour rather than
+    of the face's; none where the crown is as the face."""
     skull = np.isin(view.part, HEAD_PARTS)
     rows = np.flatnonzero(skull.any(1))
+    found = np.zeros_like(head)
     if not len(rows):
-        return np.zeros_like(head)
-    high = np.arange(len(head))[:, None] < rows[0] + 0.3 * (rows[-1] - rows[0])
-    found = shrink(head, 1) & ~skin & (high | ~shrink(skull, 2))
-    if not found.any():
         return found
-    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
-    return found & (
-        np.linalg.norm(lab - np.median(lab[found & high] if (found & high).any() else lab[found], 0), axis=-1)
-        < 32
-    )
+    y, tall = np.arange(len(head))[:, None], len(rows)
+    inner = shrink(head, 1)
+    crown = inner & (y < rows[0] + 0.12 * tall)
+    face = inner & shrink(skull, 2) & (y > rows[0] + 0.35 * tall) & (y < rows[0] + 0.6 * tall)
+    if crown.sum() < 6 or face.sum() < 12:
+        return found
+    face = face & skin if (face & skin).sum() > 12 else face
+    above, below = np.median(lab[crown], 0), np.median(lab[face], 0)
+    apart = above - below
+    if np.hypot(*apart[1:]) < 7 and apart[0] > -14:
+        return found
+    to_hair, to_face = (np.linalg.norm(lab - colour, axis=-1) for colour in (above, below))
+    # neither brows nor a beard
+    high, low = y < rows[0] + 0.3 * tall, y > rows[0] + 0.55 * tall
+    beside = ~shrink(skull, 2) & ~(low & skull)
+    found = inner & (high | beside) & (to_hair < to_face) & (to_hair < 34)
+    even = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, disc(1)) > 0
+    _, part = cv2.connectedComponents((found & (high | even)).astype(np.uint8), connectivity=4)
+    return found & (high | even) & np.isin(part, np.unique(part[found & crown]))
 
 
-def _spread(
-    colours: np.ndarray, source: np.ndarray, target: np.ndarray, unit: float, soft: float
-) -> np.ndarray:
-    """colours (H,W,3) with the pixels of `target` taken from the nearest of `source` (masks on the small grid),
-    blurred by `soft` pixels."""
-    size = colours.shape[1::-1]
-    source = cv2.resize(source.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    share = cv2.resize(target.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    near = bleed(colours, source)
-    # a little blur across the streaks that nearest pixels make
-    near = cv2.GaussianBlur(near, (0, 0), soft * unit)
-    share = cv2.GaussianBlur(share, (0, 0), 0.7 * unit)[..., None]
-    return (colours * (1 - share) + near * share + 0.5).astype(np.uint8)
+def _hanging(lab: np.ndarray, hair: np.ndarray, where: np.ndarray, last: int) -> np.ndarray:
+    """hair (h,w) bool with what goes on from it, alike, down to a row: beside the face and over the shoulders."""
+    colour, spread = np.median(lab[hair], 0), lab[hair].std(0).clip(6, 14)
+    alike = where & (np.abs(lab - colour) < 2.2 * spread).all(-1) & (np.arange(len(hair))[:, None] < last)
+    alike = cv2.morphologyEx((alike | hair).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+    _, part = cv2.connectedComponents((alike | hair).astype(np.uint8), connectivity=4)
+    longer = (alike | hair) & np.isin(part, np.unique(part[hair]))
+    # a garment of the hair's colour is no hair
+    return longer if longer.sum() < 2.5 * hair.sum() else hair

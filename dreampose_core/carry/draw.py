@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from dreampose_core.carry.around import Around
 from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.drape import drape, hug
 from dreampose_core.carry.feet import built_share, draw_foot, each_foot, leg_share, shade_by
@@ -177,16 +178,44 @@ def _draw_layer(
     back_side = _sample(sheet.back[layer], side, cv2.INTER_LINEAR)
     mix = behind[:, None]
     other = front_side * (1 - mix) + back_side[:, :3] * mix
+    mixed, withdrawn = np.zeros((2, len(pixel)), np.float32)
+    if layer == TRUNK:
+        other, mixed, withdrawn = _headed(sheet, corners, other)
     seen = np.where((corners[0][:, 0] >= count) & ~fringed, 0, seen)
+    # a head's outline is mixed with what the photo has behind it
+    seen = seen * (1 - mixed * (1 - _smooth(flat, 0.8, 0.95)))
     true = np.where(fringed, 1, _smooth(seen, 0.35, 0.7))[:, None]
     colour = other * (1 - true) + own_texture[:, :3] * true
     # the photo's soft outline holds as long as the outline is still the photo's
     steady = _smooth(flat, 0.75, 0.95)
     thin = 1 - np.clip(own_texture[:, 3] / 255, 0, 1)
-    alpha = np.where(fringed, (1 - thin) * steady, 1 - thin * steady * _near_edge(pixel, size, fine * sheet.cell))
+    inside = _inside(pixel, size)
+    near = 1 - _smooth(inside, 2.0 * fine * sheet.cell, 4.5 * fine * sheet.cell)
+    alpha = np.where(fringed, (1 - thin) * steady, 1 - thin * steady * near)
+    ends = np.clip(inside - withdrawn * fine - 0.3, 0, 1)
+    alpha *= np.where(fringed | (withdrawn == 0), 1, ends + (1 - ends) * steady)
     visibility = seen * shown * (1 - behind) + back_side[:, 3] / 255 * behind
     depth = np.concatenate([hits.depth, soft.depth]) + _UNSEEN_DEPTH * (1 - shown)
     return _Drawn(pixel, colour, alpha, depth, visibility, place[:, 1])
+
+
+def _headed(
+    sheet: Sheet, corners: tuple[np.ndarray, np.ndarray], colour: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """colour (K,3) f32 of hits with these corners, that of the unrolled head where it is the head's; (K,) f32 0..1 how
+    far it is the head's and not what the photo shows well; (K,) f32 photo pixels by which its outline is withdrawn."""
+    share = np.einsum("kc,kc->k", corners[1], sheet.headed.reshape(-1)[corners[0]])
+    share[share < 0.01] = 0
+    on = np.flatnonzero(share)
+    points = np.concatenate([sheet.rest_front, sheet.rest_back])[corners[0][on]]
+    at = Around.from_array(sheet.around).place(np.einsum("kc,kcv->kv", corners[1][on], points))
+    painted = _sample(np.ascontiguousarray(sheet.head[..., :3]), at, cv2.INTER_CUBIC)
+    clear, edge = _sample(np.ascontiguousarray(sheet.head[..., 3:]), at, cv2.INTER_LINEAR).T
+    out, withdrawn = colour.copy(), np.zeros(len(share), np.float32)
+    out[on] += (painted - out[on]) * share[on, None]
+    withdrawn[on] = edge / 16 * share[on]
+    share[on] *= 1 - np.clip(clear / 255, 0, 1)
+    return out, share.astype(np.float32), withdrawn
 
 
 def _corners(hits: Hits, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -210,12 +239,11 @@ def _seen_undistorted(faces: np.ndarray, area: np.ndarray, count: int, photo_are
     return (total / np.maximum(number, 1)).astype(np.float32)
 
 
-def _near_edge(pixel: np.ndarray, size: tuple[int, int], cell: float) -> np.ndarray:
-    """(K,) f32: 1 at the outline of the covered pixels (K,), falling to 0 some cells (of that many samples) inside."""
+def _inside(pixel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(K,) f32: samples from the outline of the covered pixels (K,) inward."""
     covered = np.zeros(size[0] * size[1], np.uint8)
     covered[pixel] = 1
-    inside = cv2.distanceTransform(covered.reshape(size), cv2.DIST_L2, 3).ravel()[pixel]
-    return 1 - _smooth(inside, 2.0 * cell, 4.5 * cell)
+    return cv2.distanceTransform(covered.reshape(size), cv2.DIST_L2, 3).ravel()[pixel]
 
 
 def _sample(texture: np.ndarray, at: np.ndarray, how: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dreampose_core.carry.fill import grow
+from dreampose_core.carry.fill import distance, grow, shrink
 from dreampose_core.carry.views import Tube
 from pose_tools.body.figure import BONES
 
@@ -43,18 +43,40 @@ def head_volume(
     last = rows[-1] + max(2, len(rows) // 4)
     falls[last:] = 0
     y = np.arange(len(where))
+    low = np.flatnonzero(falls > 0.1)[-1]
+    down = np.clip((y - ears) / max(low - ears + 1, 1) - 0.4, 0, None) / 0.6
+    taper = np.sqrt(np.clip(1 - 0.9 * down**2, 0, 1))
+    falls = falls * (1 + (taper - 1) * np.clip((wide / width - 1.2) / 0.4, 0, 1))
     narrow = np.minimum(half / max(wide, 1), 1)
     inside = where & neck
     round_ = _ellipse(centre, half, where.shape[1]) * inside
-    # the face keeps its own front; over it hair is as far forward as the dome of the outline lets it
     crown = np.flatnonzero(skull.any(1))[0]
     over = np.clip((ears - y) / max(ears - crown, 1), 0, 1)
-    dome = _ellipse(centre, np.minimum(half, width), where.shape[1]) * inside
-    front = depth * (narrow**1.3 * over)[:, None] * dome
-    back = (depth + beyond) * (narrow * falls)[:, None] * round_
+    # seen from the side hair is a dome, too, about its own middle; the face keeps its own front
+    ahead, behind = depth + 0.3 * beyond, depth + beyond
+    radius, shift = (behind + ahead) / 2, (behind - ahead) / 2
+    high = np.where(y <= ears, 1 - narrow, 0)
+    to_front = (radius * narrow - shift) * over + shift * high
+    to_back = np.where(y <= ears, radius * narrow + shift - shift * high, behind * narrow * falls)
+    front, back = (np.clip(part, 0, None)[:, None] * round_ for part in (to_front, to_back))
     share = cv2.GaussianBlur(np.where(y <= ears, 1, falls).astype(np.float32)[:, None], (1, 9), 2.0)
     share = share * cv2.GaussianBlur((where & neck).astype(np.float32), (0, 0), 1.5)
+    centre_depth = centre_depth + (shift * high)[:, None]
     return middle * (1 - share) + centre_depth * share, front.astype(np.float32), back.astype(np.float32)
+
+
+def face_front(
+    half: np.ndarray, middle: np.ndarray, where: np.ndarray, weights: np.ndarray, body: Tube, hair: np.ndarray
+) -> np.ndarray:
+    """(h,w) f32: half, the depth from the middle to the front (h,w), with the body's own face, which has nose, lips
+    and chin; before it is only hair (h,w) bool."""
+    face = body.closed & where & (weights[..., BONES.index("head")] > 0.5)
+    own = cv2.GaussianBlur(np.where(face, middle - body.front, half).astype(np.float32), (0, 0), 0.5)
+    own = np.where(hair, np.maximum(own, half), own.clip(0))
+    # front and back still meet at the outline
+    inner = np.clip(distance(~where) / 2 - 0.5, 0, 1)
+    share = cv2.GaussianBlur(shrink(face, 1).astype(np.float32), (0, 0), 0.7) * inner
+    return half * (1 - share) + own * share
 
 
 def below_chin(where: np.ndarray, weights: np.ndarray) -> np.ndarray:

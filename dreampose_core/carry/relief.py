@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from dreampose_core.carry.fill import disc, distance, grow, shrink, smooth_fill
-from dreampose_core.carry.head import below_chin, head_volume
+from dreampose_core.carry.head import below_chin, face_front, head_volume
 from dreampose_core.carry.skirt import Skirt, cushion, middle_depth, open_hem, soft_weights
 from dreampose_core.carry.skirt import ramp as skirt_ramp
 from dreampose_core.carry.views import Tube
@@ -39,14 +39,14 @@ def round_layer(
     tube: Tube,
     scale: float,
     thickness: float,
-    whole: bool = False,
+    hair: np.ndarray | None = None,
     skirt: Skirt | None = None,
 ) -> Relief:
     """The layer that covers `where` (h,w) bool, rounded about a group of the body.
 
     cut (h,w) bool: where it would go on, so that it does not close there. scale: pixels a metre. thickness:
-    depth of a cross-section beyond the body, as a part of its width. whole: whether it has the head. skirt: of a layer
-    that ends as one.
+    depth of a cross-section beyond the body, as a part of its width. hair (h,w) bool: of the layer that has the head.
+    skirt: of a layer that ends as one.
     """
     known = tube.covers & grow(where, 1)
     inner = shrink(known, 1)
@@ -75,7 +75,7 @@ def round_layer(
     inflated = np.where(sure & _above(where, skirt), np.minimum(inflated, limit), inflated)
     if skirt is not None:
         inflated = inflated * (1 - ramp) + cushion(skirt, where.shape[1]) / scale * ramp
-    middle, before, behind = head_volume(where, weights, tube, middle) if whole else (middle, 0, 0)
+    middle, before, behind = head_volume(where, weights, tube, middle) if hair is not None else (middle, 0, 0)
     # the square is blurred: it falls evenly towards the outline, so the outline's pixels leave no teeth in it
     inner = cv2.erode(outline.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     half, *halves = (
@@ -87,7 +87,8 @@ def round_layer(
     # a face must not go on as its mirror image
     head = weights[..., [BONES.index("head"), BONES.index("neck01")]].sum(-1, keepdims=True)
     side = _side_shift(outline, inside, half * scale) * (1 - 0.9 * head)
-    if whole:
+    if hair is not None:
+        halves[0] = face_front(halves[0], middle, where, weights, tube, hair)
         side[..., 1] += below_chin(where, weights)
     front, back = middle - halves[0], middle + halves[1]
     return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), hang, side)

@@ -13,7 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dreampose_core.carry.behind import back_colours
+from dreampose_core.carry.around import lay_around, measure_skull, paint_around
+from dreampose_core.carry.behind import Seen, back_colours, look_at_head
 from dreampose_core.carry.fill import grow, mirror_fill
 from dreampose_core.carry.footwear import NOTHING_KNOWN
 from dreampose_core.carry.layers import Layers, skin_like, split
@@ -36,7 +37,7 @@ from dreampose_core.carry.views import (
     within,
 )
 from pose_tools.body.camera import Camera
-from pose_tools.body.figure import bone_transforms, load_figure
+from pose_tools.body.figure import BONES, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody
 
 FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
@@ -68,6 +69,9 @@ class Sheet:
     axis: np.ndarray  # (N,3) f32, at rest, the direction that led away from the camera in the photo
     open: np.ndarray  # (N,) bool near an end that is cut off from the body, where one may see inside
     rim: np.ndarray  # (N,) f32 0 at a layer's outline, 1 some pixels inside
+    headed: np.ndarray  # (2,N) f32 how far front and back take the unrolled head's texture where it is not seen
+    head: np.ndarray  # (h,w,5) uint8 that texture, see around.py
+    around: np.ndarray  # (6,) f64 how it lies about the head, see around.py
     faces: np.ndarray  # (F,3) int32, front faces turn clockwise in the photo
     face_start: np.ndarray  # (2L+1,) int32 first face of each layer's body, then of its fringe
     footwear: np.ndarray  # (2,17) f32 what the left and the right foot wear, see footwear.py
@@ -85,6 +89,9 @@ class Sheet:
         with np.load(path, allow_pickle=False) as data:
             arrays = {f.name: data[f.name] for f in fields(cls) if f.name in data.files}
         arrays.setdefault("hang", np.zeros(len(arrays["weights"]), np.float32))  # sheets that were laid before it was
+        arrays.setdefault("headed", np.zeros((2, len(arrays["weights"])), np.float32))
+        arrays.setdefault("head", np.zeros((1, 1, 5), np.uint8))
+        arrays.setdefault("around", np.ones(6))
         arrays.setdefault("footwear", NOTHING_KNOWN)
         body = FittedBody.from_dict(json.loads(str(arrays.pop("body"))))
         cell, shade = float(arrays.pop("cell")), float(arrays.pop("shade", 0.0))
@@ -111,21 +118,56 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     coverage = cv2.resize(cutout.alpha, grid, interpolation=cv2.INTER_AREA)
     layers = split(small, coverage, view)
     solid = layers.extent & (coverage > 0.5)
-    reliefs = [_relief(group, solid[group], layers, view, camera.scale) for group in range(GROUPS)]
+    looks = look_at_head(small, layers.label == TRUNK, view)
+    solid[TRUNK] &= ~looks.tufts
+    reliefs = [_relief(group, solid[group], layers, view, camera.scale, looks.hair) for group in range(GROUPS)]
     skin = skin_like(cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32), coverage > 0.5, view)
     shoes = {
         leg: find_shoe(small, layers.label == leg, skin, reliefs[leg].weights, side)
         for leg, side in ((LEG_L, "L"), (LEG_R, "R"))
     }
-    front, back, seen = _textures(cutout.colours, cutout.alpha, layers, view, reliefs[TRUNK].weights, shoes, unit)
+    front, back, seen = _textures(cutout.colours, cutout.alpha, layers, looks, reliefs[TRUNK].weights, shoes, unit)
     covered = [cv2.resize(one[..., 3], grid, interpolation=cv2.INTER_AREA) / np.float32(255) for one in front]
     free = hanging(figure, body.shape, transforms)
     reliefs = [_shod(relief, shoes.get(group)) for group, relief in enumerate(reliefs)]
     mesh = _mesh(layers, solid, covered, reliefs, transforms, free, camera, cell)
+    mesh |= _head(mesh, layers, looks, front[TRUNK], body, cell)
     footwear = _footwear(cutout.colours, layers.label, skin, body)
     return Sheet(
         body, cutout.background, front, back, seen, **mesh, footwear=footwear, cell=cell, shade=cutout.shade
     )
+
+
+def _head(
+    mesh: dict[str, np.ndarray], layers: Layers, looks: Seen, front: np.ndarray, body: FittedBody, cell: float
+) -> dict[str, np.ndarray]:
+    """The unrolled head of a mesh, as a Sheet keeps it. front (H,W,4) uint8: colours and alpha of the trunk's."""
+    size = front.shape[1::-1]
+    faces = mesh["faces"][: mesh["face_start"][1]]
+    of_trunk = np.zeros(len(mesh["place"]), bool)
+    of_trunk[faces] = True
+    at = (mesh["place"] / cell).astype(int)
+    x, y = np.clip(at[:, 0], 0, layers.label.shape[1] - 1), np.clip(at[:, 1], 0, layers.label.shape[0] - 1)
+    upper = mesh["weights"][:, [BONES.index("head"), BONES.index("neck01")]].sum(1)
+    headed = looks.share[:, y, x] * of_trunk * np.clip((upper - 0.35) / 0.3, 0, 1)
+    own = faces[(upper > 0.3)[faces].all(1)]
+    if len(own) < 50:
+        return {"headed": np.zeros_like(headed), "head": np.zeros((1, 1, 5), np.uint8), "around": np.ones(6)}
+    skull = measure_skull(body.shape)
+    points = mesh["rest_front"]
+    around = lay_around(skull, points[np.unique(own)], body.camera.scale)
+    hair, skin = (
+        cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
+        for mask in (looks.hair, looks.skin)
+    )
+    alpha = front[..., 3] / np.float32(255)
+    away = mesh["axis"][np.unique(own)].mean(0)
+    head = paint_around(
+        *(around, skull, points, mesh["rest_back"], own, mesh["place"], front[..., :3], alpha, hair, skin),
+        camera=float(np.arctan2(-away[0], away[1])),
+        ragged=looks.ragged * cell,
+    )
+    return {"headed": headed.astype(np.float32), "head": head, "around": around.to_array()}
 
 
 def _footwear(colours: np.ndarray, label: np.ndarray, skin: np.ndarray, body: FittedBody) -> np.ndarray:
@@ -140,7 +182,9 @@ def _footwear(colours: np.ndarray, label: np.ndarray, skin: np.ndarray, body: Fi
     return np.stack([nothing if wear is None else wear.to_row() for wear, nothing in rows])
 
 
-def _relief(group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float) -> Relief:
+def _relief(
+    group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float, hair: np.ndarray
+) -> Relief:
     skirt = None
     shoulder = layers.cut[group]
     tubes = [within(tube, tube.closed) for tube in view.tubes]
@@ -158,7 +202,8 @@ def _relief(group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale
             both = view.shoulders[group]
             parts.append(within(both, shoulder & both.closed))
     tube = union(tuple(parts))
-    return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], group == TRUNK, skirt)
+    hair = hair if group == TRUNK else None
+    return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], hair, skirt)
 
 
 def _shod(relief: Relief, shoe: Shoe | None) -> Relief:
@@ -175,7 +220,7 @@ def _textures(
     colours: np.ndarray,
     alpha: np.ndarray,
     layers: Layers,
-    view: BodyView,
+    looks: Seen,
     trunk_weights: np.ndarray,
     shoes: dict[int, Shoe | None],
     unit: float,
@@ -214,7 +259,7 @@ def _textures(
             [front[group, ..., :3], np.full((height, width, 1), 255 * BACK_SEEN)], -1
         )
         if group == TRUNK:
-            drawn, invented = back_colours(front[group, ..., :3], own, trunk_weights, view, unit)
+            drawn, invented = back_colours(front[group, ..., :3], own, trunk_weights, looks, unit)
             back[group, ..., :3] = drawn
             back[group, ..., 3] = 255 * BACK_SEEN * (1 - 0.7 * invented)
         elif shoes.get(group):
