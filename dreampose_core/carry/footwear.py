@@ -20,12 +20,13 @@ BARE, PUMP, SANDAL, CLOSED = range(1, 5)  # the kinds of footwear; 0 is a foot o
 SIDES = "LR"
 SKIN, UPPER, HEEL = range(3)  # the surfaces of a foot
 _ANKLE = 0.09  # above it a foot does not bend
+SOLES = {PUMP: 0.006, SANDAL: 0.006, CLOSED: 0.014}  # how thick they are
 _BALL, _SEAT = 0.135, 0.0  # before the ankle: where a pitched foot bends, and up to where its heel is level
 _STATIONS, _DIRECTIONS = 34, 36
 _SLICE = 0.012  # half the length of foot that makes one cross-section of a shoe
 _TOP = 0.075  # height of a closed shoe
 _STRAP = 0.004  # half of its width
-_LEAST_HEEL, _SLIM = 0.018, 0.045  # of a heel's height: below the first there is none, above the second it is slim
+_LEAST_HEEL, _SLIM = 0.028, 0.05  # of a heel's height: below the first there is none, above the second it is slim
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _surfaces(row: bytes, shape: bytes, side: str) -> tuple[Surface, ...]:
     if wear.kind > BARE:
         points, faces = _last(foot, floor, wear.kind, wear.pitch)
         out.append(surface(points, faces, UPPER))
-        lift = (joint[1] - toe) * np.tan(wear.pitch)
+        lift = _lift(joint, toe, wear.pitch)
         if wear.kind != CLOSED and lift > _LEAST_HEEL:
             out.append(surface(*_heel(joint, floor, heel, toe, wear.pitch, lift), HEEL))
     return tuple(out)
@@ -115,11 +116,18 @@ def _rest(figure: Figure, shape: np.ndarray, side: str) -> tuple[np.ndarray, np.
     return figure.rest_vertices(shape), figure.rest_joints(shape)[bone], bone
 
 
+def _lift(joint: np.ndarray, toe: float, pitch: float) -> float:
+    """How high the heel of a pitched foot is, which the leg stands on."""
+    return float((joint[1] - toe) * np.tan(pitch))
+
+
 def _stand(points: np.ndarray, joint: np.ndarray, floor: float, toe: float, wear: Footwear) -> np.ndarray:
     """Points (N,3) of a foot at rest, bent at the ball so that it stands flat on its forefoot when pitched: heel and
-    tip stay, and what is between sinks to the floor that the tip touches. The heel of a closed shoe sinks too, half of
-    its way: that its toes seem to point down is as often the fit's or the camera's doing as a heel's."""
-    pitch = wear.pitch * (0.5 if wear.kind == CLOSED else 1)
+    tip stay, and what is between sinks to the floor that the tip touches. The heel of a foot that is hardly pitched
+    sinks too, and half of its way that of a closed shoe: that toes seem to point down is as often the fit's or the
+    camera's doing as a heel's."""
+    high = _lift(joint, toe, wear.pitch) > _LEAST_HEEL
+    pitch = wear.pitch * (0.5 if high and wear.kind == CLOSED else 1)
     if pitch <= 0:
         return points
     ahead = joint[1] - points[:, 1]
@@ -127,7 +135,7 @@ def _stand(points: np.ndarray, joint: np.ndarray, floor: float, toe: float, wear
     # the straight sole of a pitched foot over that floor
     over = (joint[1] - toe - ahead * np.cos(pitch) - above * np.sin(pitch)) * np.tan(pitch)
     t = np.clip((_BALL - ahead) / (_BALL - _SEAT), 0, 1)
-    stays = t * t * (3 - 2 * t) * (wear.kind != CLOSED)
+    stays = t * t * (3 - 2 * t) * (high and wear.kind != CLOSED)
     sink = np.clip(over, 0, None) * (1 - stays) * np.clip((_ANKLE - above) / 0.03, 0, 1)
     out = points.copy()
     out[:, 2] -= sink * np.cos(pitch)
@@ -138,7 +146,7 @@ def _stand(points: np.ndarray, joint: np.ndarray, floor: float, toe: float, wear
 def _last(foot: np.ndarray, floor: float, kind: int, pitch: float) -> tuple[np.ndarray, np.ndarray]:
     """A shoe without an opening about the foot (N,3): convex outlines of its slices, closed at heel and toe."""
     slim = kind != CLOSED
-    ease, thick = (0.006, 0.006) if slim else (0.008, 0.016)
+    ease, thick = 0.006 if slim else 0.008, SOLES[kind]
     pointed = 0.014 if slim and pitch > 0.15 else 0.008
     heel, toe = foot[:, 1].max(), foot[:, 1].min()
     angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.fill import grow, shrink
-from dreampose_core.carry.footwear import BARE, CLOSED, PUMP, SANDAL, Footwear, foot_surfaces
+from dreampose_core.carry.footwear import BARE, CLOSED, PUMP, SANDAL, SOLES, Footwear, foot_surfaces
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
 from pose_tools.body.motion import HEEL, SEEN_FROM_ABOVE
@@ -23,7 +23,6 @@ _SOLE = 0.28  # of a shoe's height in the picture
 _CLOSED = 0.6  # of the foot: from there on a shoe is closed
 _LOW = 0.45  # of an open shoe's foot: the part that is bare at the heel
 _LEAST = 6  # pixels that tell a shoe
-_LEVEL = np.radians(7)  # toes that point down by less are those of a flat foot
 _OFF = 0.04  # metres by which the photo's foot may lie beside the fitted one
 _SHOWN = 0.4  # of the fitted foot's pixels: a foot of which less is seen is left as it is
 _CLEAR = 0.03  # metres above the ankle from which on a bare leg's outline is no longer that of the foot
@@ -127,10 +126,8 @@ def read_footwear(
     down = np.clip(wide[-1] + 1 - lowest, -reach, reach)
     across = np.clip(np.median(x[foot]) - np.median(columns), -reach, reach)
     turn = transforms[bone, :, :3]
-    lie = turn.T @ np.array([across, 0, -down]) / camera.scale
     points_down = np.arcsin(np.clip((turn @ [0, -1, 0])[2] * -1, -1, 1))
     pitch = float(np.clip(points_down - SEEN_FROM_ABOVE, 0, HEEL))
-    pitch = pitch if points_down > SEEN_FROM_ABOVE + _LEVEL else 0.0
     ankle += down
     tall = lowest + down - ankle
     lab = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB).astype(np.float32)
@@ -159,6 +156,8 @@ def read_footwear(
         row = row - _CLEAR * camera.scale
     if kind == CLOSED and (not naked or throat_row < ankle - 0.2 * tall):
         bright = paint  # it covers the ankle too
+    sunk = down / camera.scale - SOLES.get(kind, 0.0)
+    lie = turn.T @ np.array([across / camera.scale, 0, -sunk])
     wear = Footwear(kind, pitch, 0.75, row, strap, lie, bright, paint, sole)
     return _throat(wear, throat_row, shape, transforms, camera, side)
 
