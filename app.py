@@ -18,6 +18,7 @@ import importlib.util
 import inspect
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ from dreampose_core.rules import Number, Switch  # noqa: E402
 from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
 from dreampose_core.settings import RULES, SWITCHES  # noqa: E402
 from dreampose_core.surroundings import FILM  # noqa: E402
+from dreampose_core.trouble import sentence_for  # noqa: E402
 from dreampose_core.window import Window  # noqa: E402
 from pose_tools.body.motion import list_motions  # noqa: E402
 from pose_tools.errors import BadInput  # noqa: E402
@@ -298,10 +300,13 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
         """The parts to change; what is gone, such as a film deleted in another tab, is said aside."""
         try:
             changes = handler(*arguments)
-        except BadInput as error:
-            gr.Warning(str(error), title="")
+        except (BadInput, OSError, sqlite3.Error) as error:
+            told = str(error) if isinstance(error, BadInput) else sentence_for(error)
+            if told is None:
+                raise
+            gr.Warning(told, title="")
             timers = {desk.poll: "timer", motions.poll_fitting: "fit_timer", compare.poll: "both_timer"}
-            stop = timers.get(handler)
+            stop = timers.get(handler) if isinstance(error, BadInput) else None  # a disk may have room again
             changes = {stop: Look(active=False)} if stop else {}
         shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value

@@ -167,6 +167,7 @@ class Desk:
         """How a job stands. held: the job whose photo is still in the photo's place; chosen, photo: the subject or
         else the file there, onto which a motion is put once it is read; fitting: the look that this replaces."""
         library = self.house.library(browser)
+        self.house.mind(library, job)
         now = client.status(library, job)
         parts = self._job(library, now, held, chosen)
         return parts | self.motions.fit(browser, photo, chosen, now.motion, fitting) if parts.get("own") else parts

@@ -187,6 +187,7 @@ class MotionDesk:
         if not fitting or fitting in fitted:
             return {"fit_timer": Look(active=False)}
         library = self.house.library(browser)
+        self.house.mind(library, fitting)
         now = client.status(library, fitting)
         if not now.ended:
             return {}

@@ -132,6 +132,11 @@ class House:
         client.retry(library, job)
         self.see_to_worker()
 
+    def mind(self, library: Library, job: str) -> None:
+        """See to it that somebody does a job. Raises BadInput if this visitor has no such job."""
+        if self.worker:
+            client.mind(library, job)
+
     def see_to_worker(self) -> None:
         if self.worker:
             client.ensure_worker(self.root, self.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from dreampose_core.fitting import Fitting, Hand
 from dreampose_core.jobs import client
 from dreampose_core.library import ClipEntry, Library, MotionEntry, SubjectEntry, read_json
 from dreampose_core.progress import READING, STAGES, TITLES
+from dreampose_core.trouble import DISK_FULL
 from dreampose_core.wording import film_title
 from pose_tools.video import VideoInfo
 
+LEAST_ROOM = 2**20  # bytes; with less on the disk even the worker has no way to tell
 MOST_POINTS = 200  # of a loss curve
 MEANINGS = {  # of a film's readouts
     "likeness": "Garment and head of the film beside the photo's, place by place on the body. 100: no difference. "
@@ -97,7 +100,7 @@ def progress_view(library: Library, now: client.Status) -> dict:
         "stages": rows,
         "fraction": spent / max(spent + now.seconds_left, 1e-6) if now.seconds_left is not None else 0.0,
         "seconds_left": now.seconds_left,
-        "message": now.message,
+        "message": DISK_FULL if shutil.disk_usage(library.root).free < LEAST_ROOM else now.message,
         "losses": losses[:: max(1, len(losses) // MOST_POINTS)],
         "preview": picture_data(now.preview),
         "photo": "" if now.preview else picture_data(photo),

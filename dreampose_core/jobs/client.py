@@ -32,6 +32,7 @@ from pose_tools.extract import Request
 
 PROJECT = Path(__file__).resolve().parents[2]  # where `python -m dreampose_core...` finds the packages
 IDLE_EXIT = 600  # seconds
+ALONE = 10.0  # seconds without a sign of life; a worker that starts needs a few
 FITTINGS_LAST = 3600  # seconds; another tab may still show one
 MORE = "more"  # begins the names of further photos in a job's folder
 ROOM_NEEDED = 300 * 2**20  # bytes a job may write beside a film: weights, checkpoints, poses
@@ -274,6 +275,14 @@ def ensure_worker(root: Path, device: str = "cpu") -> None:
             [*command, "--device", device, "--idle-exit", str(IDLE_EXIT)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=PROJECT,
         )  # fmt: skip
+
+
+def mind(library: Library, job: str) -> None:
+    """Start a worker where a job of this visitor waits or runs and has been left alone: its worker may have died."""
+    row = _own(library, Store(library.root), job)
+    alone = not row.ended and time.time() - (row.heartbeat or row.created) > ALONE
+    if alone:
+        ensure_worker(library.root, row.device)
 
 
 def sweep(root: Path, lifetime: float) -> list[str]:

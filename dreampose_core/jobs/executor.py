@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def run_job(root: Path, job: Job, device: str, stop: Callable[[], bool] = lambda
     except BadInput as error:
         return Outcome("failed", str(error))
     except Exception as error:  # whatever else happens is the job's failure and not the worker's
-        traceback.print_exc()
+        with suppress(OSError):  # the log is on the disk that may be full
+            traceback.print_exc()
         return Outcome("failed", _sentence(error))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,21 @@ CREATE INDEX IF NOT EXISTS events_job ON events (job, number);
 """
 
 
+_KEPT: dict[Path, tuple[int, sqlite3.Connection]] = {}  # inode and an idle connection
+_KEEPING = threading.Lock()
+
+
+def _keep_open(path: Path) -> None:
+    """Hold the files beside a store for as long as this process lives: the last connection that closes removes them,
+    and on a full disk they could not be made anew, so that nobody could even read how the jobs stand."""
+    inode = path.stat().st_ino
+    with _KEEPING:
+        if _KEPT.get(path, (None,))[0] != inode:
+            db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            db.execute("SELECT COUNT(*) FROM jobs").fetchone()
+            _KEPT[path] = inode, db
+
+
 class Store:
     """The jobs of a library root. Opens a connection for each call, so that it may be shared by threads."""
 
@@ -44,6 +60,7 @@ class Store:
         with self._open() as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(SCHEMA)
+        _keep_open(self.path)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

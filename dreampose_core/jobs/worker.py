@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import TypeVar
@@ -105,7 +106,7 @@ def _watch(store: Store, executor: Executor, job: Job, device: str) -> None:
             return
         if not executor.alive:
             deaths, status = _patiently(store.died, job.id), executor.process.returncode
-            print(f"The executor died ({status}) at job {job.id}.", file=sys.stderr, flush=True)
+            _log(f"The executor died ({status}) at job {job.id}.")
             starved = status == -signal.SIGKILL and oom_kills() != executor.oom_kills
             killed = status == -signal.SIGKILL and not starved
             if deaths >= (MOST_KILLS if killed else MOST_CRASHES):
@@ -117,6 +118,11 @@ def _watch(store: Store, executor: Executor, job: Job, device: str) -> None:
             executor.kill()
             _patiently(store.finish, job.id, "cancelled")
             return
+
+
+def _log(line: str) -> None:
+    with suppress(OSError):  # the log is on the disk that may be full
+        print(line, file=sys.stderr, flush=True)
 
 
 def oom_kills() -> int | None:
@@ -134,7 +140,7 @@ def _patiently(call: Callable[..., T], *arguments: object) -> T:
         try:
             return call(*arguments)
         except sqlite3.OperationalError as error:
-            print(f"The job store cannot be written ({error}); trying again.", file=sys.stderr, flush=True)
+            _log(f"The job store cannot be written ({error}); trying again.")
             time.sleep(2.0)
 
 

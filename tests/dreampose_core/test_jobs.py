@@ -16,9 +16,11 @@ from PIL import Image
 from dreampose_core.jobs import client
 from dreampose_core.jobs.lock import is_held, lock_path, take
 from dreampose_core.jobs.store import Store
+from dreampose_core.jobs.worker import _log
 from dreampose_core.library import LOCAL, Library, new_visitor
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.trouble import sentence_for
+from dreampose_core.views import progress_view
 from pose_tools.errors import BadInput
 from tests.dreampose_core.person import draw_person
 from tests.dreampose_core.tiny_profile import FOLDER, save_tiny_model, save_wave
@@ -319,6 +321,39 @@ def test_a_full_disk_has_one_sentence_whoever_meets_it(tmp_path):
     assert sentence_for(told).startswith("The disk is full")
     assert sentence_for(MemoryError()).startswith("The machine ran out of memory")
     assert sentence_for(OSError("something else")) is None
+
+
+def test_a_store_can_be_read_and_a_log_written_where_the_disk_is_full(library, monkeypatch):
+    """What sqlite needs beside its file stays while a process lives, since it could not be made anew."""
+    job = client.submit(library, "count", {"steps": 1})
+    assert (library.root / "jobs.sqlite3-shm").exists() and (library.root / "jobs.sqlite3-wal").exists()
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        _log("The executor died.")
+        monkeypatch.undo()
+        full.detach()  # or closing would try once more
+    usage = shutil.disk_usage(library.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4096))
+    settings = AnimateSettings("catwalk").to_dict()
+    Store(library.root).add("film", library.visitor, "animate", {"settings": settings, "subject": "anna"}, "cpu")
+    assert progress_view(library, client.status(library, "film"))["message"].startswith("The disk is full")
+    assert client.status(library, job).state == "queued"
+
+
+def test_a_job_that_was_left_alone_gets_a_worker(library, monkeypatch):
+    job = client.submit(library, "count", {"steps": 1})
+    client.mind(library, job)
+    assert not is_held(lock_path(library.root, "cpu")), "a worker may just be starting"
+    started = []
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **options: started.append(command))
+    monkeypatch.setattr(client, "ALONE", 0.0)
+    client.mind(library, job)
+    assert started[0][1:5] == ["-m", "dreampose_core.jobs.worker", "--library", str(library.root.resolve())]
+    client.cancel(library, job)
+    client.mind(library, job)
+    assert len(started) == 1, "nobody waits for it any more"
+    with pytest.raises(BadInput, match="no such job"):
+        client.mind(library, "0" * 24)
 
 
 def test_a_lack_of_memory_is_known_behind_what_it_led_to():
