@@ -16,7 +16,6 @@ from PIL import Image
 from dreampose_core.jobs import client
 from dreampose_core.jobs.lock import is_held, lock_path, take
 from dreampose_core.jobs.store import Store
-from dreampose_core.jobs.worker import _log
 from dreampose_core.library import LOCAL, Library, new_visitor
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.trouble import sentence_for
@@ -327,11 +326,10 @@ def test_a_store_can_be_read_and_a_log_written_where_the_disk_is_full(library, m
     """What sqlite needs beside its file stays while a process lives, since it could not be made anew."""
     job = client.submit(library, "count", {"steps": 1})
     assert (library.root / "jobs.sqlite3-shm").exists() and (library.root / "jobs.sqlite3-wal").exists()
+    ask = "from dreampose_core.jobs.worker import _log; _log('The executor died.'); print('alive')"
     with open("/dev/full", "w") as full:
-        monkeypatch.setattr(sys, "stderr", full)
-        _log("The executor died.")
-        monkeypatch.undo()
-        full.detach()  # or closing would try once more
+        told = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, stdout=subprocess.PIPE, stderr=full, text=True)
+    assert told.stdout == "alive\n"
     usage = shutil.disk_usage(library.root)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4096))
     settings = AnimateSettings("catwalk").to_dict()
