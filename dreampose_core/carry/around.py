@@ -170,18 +170,20 @@ def paint_around(
     out = plain + (shown - plain)[:, ::-1] * other
     if zone.any():
         own = known & labels[0]
-        guide = _closed(smooth_fill, cv2.GaussianBlur(shown, (0, 0), 2.0).astype(np.float32), own)
+        guide = _closed(smooth_fill, cv2.GaussianBlur(shown, (0, 0), 2.0).astype(np.float32), shrink(own, 2))
         strands = shrink(hair & (alpha > 0.97), 0.01 * map_.density)
         strands = strands if strands.sum() > 200 else hair
         if largest_piece(strands) >= _CURLS:
             wanted = grow(zone, 3) & ~own
             laid = _closed(lambda *planes: quilt(*planes[:3], colours, strands, planes[3]), shown, own, wanted, guide)
         else:
-            guide = 0.4 * guide + 0.6 * np.quantile(colours[hair], 0.35, axis=0)
+            guide = 0.2 * guide + 0.8 * np.quantile(colours[hair], 0.4, axis=0)
             laid = _combed(map_, guide, colours, strands)
         soft = cv2.GaussianBlur(zone.astype(np.float32), (0, 0), 1.0)[..., None]
         out = out * (1 - soft) + laid * soft
-    clear = np.maximum(sure[..., 0], cv2.GaussianBlur((clear & labels[1]).astype(np.float32), (0, 0), 1.0))
+    # curls at the outline are mixed farther in than a cheek is
+    clear = clear & (labels[1] | zone & (distance(~clear) > 1.5 * ragged))
+    clear = np.maximum(sure[..., 0], cv2.GaussianBlur(clear.astype(np.float32), (0, 0), 1.0))
     edge = _closed(lambda hair: _ragged(hair, ragged), zone)
     out = np.concatenate([out * (1 - sure) + shown * sure, 255 * clear[..., None], 16 * edge[..., None]], -1)
     return np.pad(np.clip(out + 0.5, 0, 255).astype(np.uint8), ((0, 0), (_EDGE, _EDGE), (0, 0)), mode="wrap")
@@ -245,15 +247,17 @@ def _unroll(map_, points, faces, place, at, size, colours, alpha, masks):
     x.ravel()[hits.pixel], y.ravel()[hits.pixel] = where[:, 0], where[:, 1]
     shown = cv2.remap(colours, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     # at the outline the photo's pixels are mixed with what is behind them
-    inner = shrink(alpha > 0.95, 0.01 * map_.density).astype(np.float32)
-    full = cv2.remap(inner, x, y, cv2.INTER_LINEAR, borderValue=0) > 0.9
+    full, fairly = (
+        cv2.remap(shrink(alpha > least, far * map_.density).astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=0)
+        for least, far in ((0.95, 0.01), (0.75, 0.005))
+    )
     ratio = np.zeros(height * width, np.float32)
     ratio[hits.pixel] = seen[hits.face]
     ratio = cv2.GaussianBlur(ratio.reshape(size), (0, 0), 1.5)
     labels = [cv2.remap(mask.astype(np.float32), x, y, cv2.INTER_LINEAR, borderValue=0) > 0.5 for mask in masks]
-    count, parts, stats, _ = cv2.connectedComponentsWithStats((full & (ratio > _SEEN)).astype(np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(full * (ratio > _SEEN).astype(np.uint8))
     known = parts == 1 + stats[1:, cv2.CC_STAT_AREA].argmax() if count > 1 else parts > 0
-    return shown, full, known, labels
+    return shown, np.where(labels[0], fairly, full) > 0, known, labels
 
 
 def _hairline(map_: Around, skull: Skull, known: np.ndarray, hair: np.ndarray) -> np.ndarray:

@@ -178,19 +178,21 @@ def _draw_layer(
     back_side = _sample(sheet.back[layer], side, cv2.INTER_LINEAR)
     mix = behind[:, None]
     other = front_side * (1 - mix) + back_side[:, :3] * mix
-    mixed, withdrawn = np.zeros((2, len(pixel)), np.float32)
+    headed, mixed, withdrawn = np.zeros((3, len(pixel)), np.float32)
     if layer == TRUNK:
-        other, mixed, withdrawn = _headed(sheet, corners, other)
+        other, headed, mixed, withdrawn = _headed(sheet, corners, other)
     seen = np.where((corners[0][:, 0] >= count) & ~fringed, 0, seen)
     # a head's outline is mixed with what the photo has behind it
-    seen = seen * (1 - mixed * (1 - _smooth(flat, 0.8, 0.95)))
+    seen = seen * (1 - mixed * (1 - _smooth(flat, 0.85, 0.97)))
     true = np.where(fringed, 1, _smooth(seen, 0.35, 0.7))[:, None]
     colour = other * (1 - true) + own_texture[:, :3] * true
     # the photo's soft outline holds as long as the outline is still the photo's
-    steady = _smooth(flat, 0.75, 0.95)
+    steady = np.where(headed > 0.5, _smooth(flat, 0.88, 0.98), _smooth(flat, 0.75, 0.95))
     thin = 1 - np.clip(own_texture[:, 3] / 255, 0, 1)
     inside = _inside(pixel, size)
-    near = 1 - _smooth(inside, 2.0 * fine * sheet.cell, 4.5 * fine * sheet.cell)
+    # hair that comes into sight behind the photo's outline shows through where that was thin
+    reach = fine * sheet.cell * np.where(headed > 0.5, 0.5 + 0.5 * _smooth(flat, 0.97, 0.995), 1)
+    near = 1 - _smooth(inside, 2.0 * reach, 4.5 * reach)
     alpha = np.where(fringed, (1 - thin) * steady, 1 - thin * steady * near)
     ends = np.clip(inside - withdrawn * fine - 0.3, 0, 1)
     alpha *= np.where(fringed | (withdrawn == 0), 1, ends + (1 - ends) * steady)
@@ -203,9 +205,10 @@ def _draw_layer(
 
 def _headed(
     sheet: Sheet, corners: tuple[np.ndarray, np.ndarray], colour: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """colour (K,3) f32 of hits with these corners, that of the unrolled head where it is the head's; (K,) f32 0..1 how
-    far it is the head's and not what the photo shows well; (K,) f32 photo pixels by which its outline is withdrawn."""
+    far it is the head's, and how far besides not what the photo shows well; (K,) f32 photo pixels by which its outline
+    is withdrawn."""
     share = np.einsum("kc,kc->k", corners[1], sheet.headed.reshape(-1)[corners[0]])
     share[share < 0.01] = 0
     on = np.flatnonzero(share)
@@ -216,8 +219,9 @@ def _headed(
     out, withdrawn = colour.copy(), np.zeros(len(share), np.float32)
     out[on] += (painted - out[on]) * share[on, None]
     withdrawn[on] = edge / 16 * share[on]
-    share[on] *= 1 - np.clip(clear / 255, 0, 1)
-    return out, share.astype(np.float32), withdrawn
+    mixed = share.copy()
+    mixed[on] *= 1 - np.clip(clear / 255, 0, 1)
+    return out, share, mixed, withdrawn
 
 
 def _corners(hits: Hits, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -306,6 +310,6 @@ def _average(samples: np.ndarray, fine: int) -> np.ndarray:
     return cv2.resize(samples, (samples.shape[1] // fine, samples.shape[0] // fine), interpolation=cv2.INTER_AREA)
 
 
-def _smooth(value: np.ndarray, low: float, high: float) -> np.ndarray:
+def _smooth(value: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)

@@ -37,7 +37,9 @@ def head_volume(
     own = np.where(skull.any(1), _span(skull)[1], 0)
     wide, width = half[ears], max(own[ears], 1.0)
     beyond = max(0.0, wide - width) * depth / width
-    falls = np.clip((half - own) / (_FALLS * width), 0, 1)
+    # a lock that stands out at a single height does not fall
+    out = cv2.erode((half - own).astype(np.float32)[:, None], np.ones((2 * (len(rows) // 12) + 1, 1), np.uint8))[:, 0]
+    falls = np.clip(out / (_FALLS * width), 0, 1)
     falls[: ears + 1] = 1
     falls = np.minimum.accumulate(falls)
     last = rows[-1] + max(2, len(rows) // 4)
