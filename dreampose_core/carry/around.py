@@ -309,7 +309,8 @@ def _zone(map_: Around, skull: Skull, known: np.ndarray, hair: np.ndarray, line:
     degrees = map_.degrees()
     face = (np.abs(degrees) < 62)[None] & (rows > map_.row(skull.height(0.8), 0.08))
     guess = np.where(face, bleed(hair, known) if known.any() else hair, rows < line)
-    return np.where(known, hair, guess)
+    even = cv2.GaussianBlur(np.where(known, hair, guess).astype(np.float32), (0, 0), 0.015 * map_.width) > 0.5
+    return np.where(known, hair, even)
 
 
 def _skin(map_: Around, skull: Skull, shown: np.ndarray, skin: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -48,10 +48,10 @@ def look_at_head(small: np.ndarray, trunk: np.ndarray, view: BodyView) -> Seen:
         face = np.isin(view.part, HEAD_PARTS) & (np.arange(len(small))[:, None] < skull[0] + 0.75 * len(skull))
         skin |= face & trunk
         core = shrink(face, 1) & trunk & ~hair & (np.arange(len(small))[:, None] > skull[0] + 0.3 * len(skull))
-        light = np.quantile(lab[core][:, 0], (0.2, 0.5, 0.8)) if core.any() else ()
+        light = np.quantile(lab[core][:, 0], (0.1, 0.35, 0.6, 0.9)) if core.any() else ()
         for level in light:
             colour = np.median(lab[core & (np.abs(lab[..., 0] - level) < 12)], 0)
-            skin |= trunk & (np.abs(lab - colour) < (22, 8, 8)).all(-1)
+            skin |= trunk & (np.abs(lab - colour) < (20, 9, 9)).all(-1)
     skin &= ~hair
     collar = _collar(trunk, skin | hair, head, skull)
     # what stands out of the outline has no volume
@@ -78,11 +78,12 @@ def back_colours(
     chest = sum(weights[..., BONES.index(bone)] for bone in _CHEST) > 0.35
     head = weights[..., BONES.index("head")] > 0.5
     rows = np.arange(len(trunk))[:, None]
-    neckline = _reached(seen.skin & trunk, head) & chest
+    reached = _reached(seen.skin & trunk, head)
+    neckline = reached & chest
     around = grow(neckline, 2) & trunk
     cloth = trunk & chest & ~grow(seen.skin, 2) & ~grow(seen.hair, 2)
     covered = (around | grow(seen.hair & chest, 2)) & (rows >= seen.collar[None]) & chest
-    bare = around & (rows < seen.collar[None])
+    bare = grow(reached, 2) & trunk & (rows < seen.collar[None]) & (chest | (rows > seen.collar[None] - 12))
     out, invented = colours, np.zeros(trunk.shape, np.float32)
     size = colours.shape[1::-1]
 
@@ -97,7 +98,7 @@ def back_colours(
 
     if bare.any() and seen.skin.any():
         plain = shrink(neckline, 1) & (rows > seen.collar[None] - 8)
-        plain = plain if plain.sum() > 20 else shrink(neckline, 1)
+        plain = plain if plain.sum() > 20 else shrink(reached & (chest | (rows > seen.collar[None] - 12)), 1)
         if plain.any():
             put(cv2.GaussianBlur(smooth_fill(colours.astype(np.float32), full(plain) > 0.9), (0, 0), 2 * unit), bare)
     if cloth.sum() > 40 and covered.any():
