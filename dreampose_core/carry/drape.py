@@ -55,14 +55,16 @@ def _leg_vertices() -> np.ndarray:
     return np.unique(figure.faces[np.isin(part_groups()[figure.part], (LEG_L, LEG_R))])
 
 
-def hug(points: np.ndarray, share: np.ndarray, body: np.ndarray) -> None:
+def hug(points: np.ndarray, share: np.ndarray, body: np.ndarray, inside: np.ndarray | float = 0.0) -> np.ndarray:
     """Moves a tight skirt (N,3), in place, out of the convex outline of both legs at its height, which it spans.
 
-    share (N,) 0…1: how far each point is of such a skirt, and not of the hips; body (V,3): the figure's vertices.
+    share (N,) 0…1: how far each point is of such a skirt, and not of the hips; body (V,3): the figure's vertices;
+    inside (N,): how deep in that outline it may stay, metres. Returns (N,) f32 how deep in it each point was.
     """
+    deep = np.zeros(len(points), np.float32)
     tight = np.flatnonzero(share > 0.02)
     if not len(tight):
-        return
+        return deep
     cloth, legs = points[tight], body[_leg_vertices()]
     bottom, top = cloth[:, 2].min(), cloth[:, 2].max()
     heights = np.linspace(bottom, top, max(2, int((top - bottom) / _BAND) + 1))
@@ -87,8 +89,10 @@ def hug(points: np.ndarray, share: np.ndarray, body: np.ndarray) -> None:
     column, round_ = turn.astype(int) % _DIRECTIONS, turn % 1
     after = (column + 1) % _DIRECTIONS
     lower, upper = (reach[r, column] * (1 - round_) + reach[r, after] * round_ for r in (row, row + 1))
-    push = np.clip(lower + (upper - lower) * up - length, 0, None) * share[tight]
+    deep[tight] = np.clip(lower + (upper - lower) * up - length, 0, None) * share[tight]
+    push = np.clip(deep - inside, 0, None)[tight]
     points[tight, :2] += away * (push / np.maximum(length, 1e-6))[:, None]
+    return deep
 
 
 def _outline(inner: np.ndarray, hips: np.ndarray, top: float, step: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -65,13 +66,15 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     hips = transforms[0] @ np.append(figure.rest_joints(body.shape)[0], 1)
     count = len(sheet.place)
     points = np.empty((2 * count, 3), np.float32)
-    tight = _tight(sheet)
-    for end, rest in ((points[:count], sheet.rest_front), (points[count:], sheet.rest_back)):
+    tight, deep = _tight(sheet)
+    for end, rest, own in zip((points[:count], points[count:]), (sheet.rest_front, sheet.rest_back), deep, strict=True):
         space = np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3]
         drape(space, sheet.hang, skinned, hips)
-        hug(space, tight, skinned)
+        hug(space, tight, skinned, own)
         end[:] = camera.with_depth(space)
     flat = np.abs(np.einsum("nj,nj->n", blend[:, 1, :3], sheet.axis))
+    # cloth and limbs show more than the photo's outline from a small turn on, hair from a larger one
+    flat = 1 - (1 - flat) * (1 + 1.6 * (1 - sheet.weights[:, BONES.index("head")]))
     size = height * fine, width * fine
     layers = [_draw_layer(sheet, points, flat, layer, size, fine) for layer in range(len(sheet.front))]
     _part_legs(layers, size, fine * height / DESIGN_ROWS)
@@ -91,13 +94,29 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     return Carried(picture, alpha, visibility, paint_charts(shown, figure.part, figure.uv, width, height))
 
 
-def _tight(sheet: Sheet) -> np.ndarray:
-    """(N,) f32 0…1: how far each vertex is of a skirt that the legs move."""
+_tight_skirts: WeakKeyDictionary[Sheet, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
+
+
+def _tight(sheet: Sheet) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) f32 0…1: how far each vertex is of a skirt that the legs move; and (2,N) how deep in the legs' outline
+    the photo shows its front and its back, metres. Kept as long as the sheet."""
+    if sheet in _tight_skirts:
+        return _tight_skirts[sheet]
     share = np.zeros(len(sheet.place), np.float32)
     used = np.unique(sheet.faces[sheet.face_start[2 * TRUNK] : sheet.face_start[2 * TRUNK + 2]])
     legs = [BONES.index(f"{bone}.{side}") for bone in ("upperleg01", "lowerleg01") for side in "LR"]
     share[used] = _smooth(sheet.weights[used][:, legs].sum(1), 0.6, 0.95) * (1 - np.clip(2 * sheet.hang[used], 0, 1))
-    return share
+    body, figure = sheet.body, load_figure()
+    transforms = bone_transforms(figure, body.shape, body.pose)
+    blend = (sheet.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
+    blend += sheet.hang[:, None, None] * hanging(figure, body.shape, transforms).astype(np.float32)
+    skinned = skin(figure.rest_vertices(body.shape), figure.weights, transforms)
+    deep = [
+        hug(np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3], share, skinned)
+        for rest in (sheet.rest_front, sheet.rest_back)
+    ]
+    _tight_skirts[sheet] = share, np.stack(deep)
+    return _tight_skirts[sheet]
 
 
 def _part_legs(layers: list[_Drawn | None], size: tuple[int, int], unit: float) -> None:

@@ -31,6 +31,7 @@ from dreampose_core.carry.views import (
 from pose_tools.body.figure import BONES
 
 _BINS = 12
+_ARMPITS = 0.3  # of the trunk with its head, from above: where arms begin to hang beside it
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ def split(colours: np.ndarray, alpha: np.ndarray, view: BodyView) -> Layers:
     label = _random_walk(lab, person, cost)
     label = _tidy(label, seen, person)
     extent = _extents(label, person, alpha > 0.9, view, crotch, hem)
-    return Layers(label, extent, _overlap_shoulders(extent, label, view), crotch, hem)
+    _even_sides(extent[TRUNK], label, solid, view, crotch, hem)
+    skin = skin_like(lab, person, view)
+    return Layers(label, extent, _overlap_shoulders(extent, label, skin, view), crotch, hem)
 
 
 def _between_legs(view: BodyView) -> np.ndarray:
@@ -309,6 +312,55 @@ def _behind_hands(seen: np.ndarray, label: np.ndarray, crotch: int, hem: int) ->
     return out & arms
 
 
+def _even_sides(
+    trunk: np.ndarray, label: np.ndarray, solid: np.ndarray, view: BodyView, crotch: int, hem: int
+) -> None:
+    """Lets the trunk (h,w) bool, in place, end behind arms on the line that its sides have where they are seen, at
+    the hips not within the body; where the background is seen between the two it has ended."""
+    arms = np.isin(label, (ARM_L, ARM_R)) & solid
+    seen = (label == TRUNK) & solid
+    rows = np.flatnonzero(view.tubes[TRUNK].covers.any(1) & seen.any(1))
+    if not len(rows):
+        return
+    first = rows[0] + round(_ARMPITS * (rows[-1] - rows[0]))
+    rows = np.arange(first, min(hem, len(label)))
+    rows = rows[seen[rows].any(1)]
+    if len(rows) < 12 or not arms[rows].any():
+        return
+    middle = np.array([np.median(np.flatnonzero(seen[y])) for y in rows]).astype(int)
+    width = seen.shape[1]
+    for mirrored in (False, True):
+        cloth, arm, out, person = (a[:, ::-1] if mirrored else a for a in (seen, arms, trunk, solid))
+        edge, legs = np.empty(len(rows), int), np.zeros(len(rows), bool)
+        for i, y in enumerate(rows):
+            start = width - 1 - middle[i] if mirrored else middle[i]
+            end = start + int(np.append(cloth[y, start:] | arm[y, start:], False).argmin())
+            legs[i] = end < width and person[y, end]  # it goes on as a leg
+            run = cloth[y, start:end]
+            edge[i] = start + (len(run) - 1 - int(run[::-1].argmax()) if run.any() else 0)
+        beside = np.array([arm[y, x + 1 : x + 3].any() for y, x in zip(rows, edge, strict=True)])
+        beside &= ~legs
+        if not beside.any() or (beside | legs).mean() > 0.9:
+            continue
+        guess = np.maximum(width - 1 - out[rows, ::-1].argmax(1), edge)
+        line = _smooth_line(np.where(beside | legs, guess, edge).astype(float), np.where(beside | legs, 0.001, 1.0))
+        line = np.where(rows < crotch, np.maximum(line, guess), line)
+        for y, x, end in zip(rows[~legs], edge[~legs], np.where(beside, line, 0)[~legs], strict=True):
+            hidden = arm[y].copy()
+            hidden[: x + 1] = False
+            out[y, hidden] = False
+            hidden[max(x, round(end)) + 1 :] = False
+            out[y, hidden] = True
+
+
+def _smooth_line(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """values (N,) smoothed where they have little weight (N,): second differences cost (Whittaker, On a new method of
+    graduation, 1923)."""
+    bend = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], (len(values) - 2, len(values)))
+    system = sparse.diags(weight) + 60.0 * bend.T @ bend
+    return splu(system.tocsc()).solve(weight * values)
+
+
 def _joined(solid: np.ndarray, core: np.ndarray) -> np.ndarray:
     """(h,w) bool: pixels whose row reaches a pixel of the core without leaving the solid person."""
     flat = np.pad(solid, ((0, 0), (1, 1))).ravel()
@@ -317,10 +369,12 @@ def _joined(solid: np.ndarray, core: np.ndarray) -> np.ndarray:
     return solid & np.isin(run, np.unique(run[solid & core]))
 
 
-def _overlap_shoulders(extent: np.ndarray, label: np.ndarray, view: BodyView) -> np.ndarray:
+def _overlap_shoulders(extent: np.ndarray, label: np.ndarray, skin: np.ndarray, view: BodyView) -> np.ndarray:
     """Lets trunk and arms run under each other at the shoulders (extent, in place), as far as the skin there moves
-    with both, so that a raised arm opens no crack. Returns (GROUPS,h,w) bool: the overlaps, and
-    some way beyond them, where each goes on open."""
+    with both, so that a raised arm opens no crack. A sleeveless dress does not run on over a bare arm.
+
+    Returns (GROUPS,h,w) bool: the overlaps, and some way beyond them, where each goes on open.
+    """
     cut = np.zeros_like(extent)
     trunk = view.tubes[TRUNK]
     for group, side in ((ARM_L, "L"), (ARM_R, "R")):
@@ -332,6 +386,8 @@ def _overlap_shoulders(extent: np.ndarray, label: np.ndarray, view: BodyView) ->
         zone = (trunk.covers | tube.covers) & (lower < 0.02) & (upper > 0.2)
         mine = zone & (label == TRUNK)
         theirs = zone & (label == group) & (upper < 0.85)
+        if (theirs & skin).sum() > 0.5 * theirs.sum():
+            theirs &= ~skin
         extent[group] |= mine
         extent[TRUNK] |= theirs
         cut[group] = grow(mine, 6) & (label == TRUNK)

@@ -14,6 +14,7 @@ from dreampose_core.carry.backdrop import plain_backdrop, shade_at_feet
 from dreampose_core.carry.fill import bleed, disc, distance, grow, shrink, smooth_fill
 
 DESIGN_ROWS = 320
+_PRINTED = 0.02  # of the person: has the background's colour
 _CUT_ROWS = 400  # grabCut works on a picture of at most about this many rows
 
 
@@ -88,6 +89,13 @@ def _gaps(
     about_neck = ~shrink(body, 4 * unit) & grow(head, 10 * unit) & ~head
     found |= about_neck & (alike < 7)  # a shadowed neck is not far from a grey wall
     found &= outline
+    # in a print with the background's colour only what is as long as an arm's gap can be told from it
+    core = shrink(outline & body, 3 * unit) & ~grow(arms, 3 * unit)
+    printed = core.any() and (alike[core] < 14).mean() > _PRINTED
+    if printed:
+        upright = np.ones((round(8 * unit), 1), np.uint8)
+        found = outline & ~shrink(body, 3 * unit) & grow(arms, 8 * unit) & (alike < 18)
+        found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, upright) > 0
     count, part, stats, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8), connectivity=4)
     gaps = np.zeros_like(outline)
     for i in range(1, count):
@@ -97,7 +105,7 @@ def _gaps(
         beside = body & grow(here, 5 * unit)
         if beside.any() and np.median(alike[beside]) > 30:
             gaps |= here
-    return gaps | slit
+    return gaps if printed else gaps | slit
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:

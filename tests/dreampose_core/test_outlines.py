@@ -1,0 +1,83 @@
+"""Outlines of the layers where arms hang beside the trunk, and of prints with the background's colour."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+
+from dreampose_core.carry.draw import _covered
+from dreampose_core.carry.layers import _even_sides, _smooth_line
+from dreampose_core.carry.matte import _gaps
+from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
+
+SIZE = 120, 100
+
+
+def _standing() -> tuple[np.ndarray, np.ndarray]:
+    """Labels of a trunk whose right side runs straight from (60, 20) to (75, 110), with an arm before it from row 50 to
+    row 80 and a slit between the two below, and how far that side goes in each row."""
+    label = np.full(SIZE, NO_GROUP, np.int8)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    side = np.round(60 + (y[:, 0] - 20) / 6).astype(int)
+    label[(y >= 5) & (y < 110) & (x >= 30) & (x <= side[:, None])] = TRUNK
+    label[(y >= 50) & (y < 80) & (x >= side[:, None] - 3 - (y % 5)) & (x < 82)] = ARM_L
+    label[(y >= 80) & (y < 100) & (x >= side[:, None] + 3) & (x < 86)] = ARM_L
+    return label, side
+
+
+def test_behind_an_arm_the_trunk_ends_on_the_line_of_its_side():
+    label, side = _standing()
+    view = SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=label == TRUNK)})
+    bulge = (label == ARM_L) & (np.arange(SIZE[1]) < 78)  # over the arm, beyond the slit too
+    trunk = (label == TRUNK) | bulge
+    _even_sides(trunk, label, label != NO_GROUP, view, 40, 110)
+    ends = SIZE[1] - 1 - trunk[:, ::-1].argmax(1)
+    rows = np.arange(45, 108)
+    assert np.abs(ends[rows] - side[rows]).max() <= 3 and (ends == side)[80:100].all()
+    assert trunk[label == TRUNK].all()
+    mirrored = label[:, ::-1].copy()
+    other = (mirrored == TRUNK) | bulge[:, ::-1]
+    _even_sides(other, mirrored, mirrored != NO_GROUP, view, 40, 110)
+    assert np.array_equal(other[:, ::-1][rows], trunk[rows])
+
+
+def test_a_line_is_straight_where_nothing_is_known():
+    known = np.ones(40)
+    known[10:30] = 0.0
+    line = _smooth_line(np.where(known > 0, np.arange(40.0), 99), known)
+    assert np.abs(line - np.arange(40)).max() < 0.1
+
+
+def test_white_flowers_beside_an_arm_are_no_gaps_and_a_long_gap_is_one():
+    rng = np.random.default_rng(0)
+    photo = np.full((320, 160, 3), 255, np.uint8)
+    outline, body, arms, head = (np.zeros((320, 160), bool) for _ in range(4))
+    outline[60:260, 40:120] = True
+    body[60:260, 40:90] = True
+    arms[60:260, 96:120] = body[60:260, 100:120] = True
+    photo[outline] = (20, 30, 60)
+    flowers = np.zeros(outline.shape, np.uint8)
+    for y, x in zip(rng.integers(65, 255, 90), rng.integers(44, 118, 90), strict=True):
+        cv2.circle(flowers, (int(x), int(y)), 2, 1, -1)
+    photo[(flowers > 0) & outline] = 255
+    beside = (flowers > 0) & outline & (np.arange(160) >= 85)
+    assert _gaps(photo, outline, body, arms, head, 1.0).sum() < 0.1 * beside.sum()
+    gap = np.zeros_like(outline)
+    gap[120:160, 91:96] = True
+    photo[gap] = 255
+    found = _gaps(photo, outline, body, arms, head, 1.0)
+    assert found[gap].mean() > 0.8 and found[~gap].sum() < 0.2 * gap.sum()
+
+
+def test_an_outline_ends_within_a_pixel():
+    size = 40, 60
+    y, x = np.mgrid[: size[0], : size[1]]
+    mask = y > 10 + x / 3.5  # a stair
+    pixel = np.flatnonzero(mask)
+    cover = np.zeros(size, np.float32)
+    cover.ravel()[pixel] = _covered(pixel, pixel, size)
+    away = (y - 10 - x / 3.5) * np.cos(np.arctan(1 / 3.5))
+    inner = (x > 4) & (x < 56) & (y < 36)
+    assert cover[inner & (away > 2)].min() > 0.97
+    edge = inner & mask & (away < 1)
+    assert np.corrcoef(cover[edge], away[edge])[0, 1] > 0.9 and cover[edge].min() < 0.5
