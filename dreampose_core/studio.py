@@ -295,8 +295,8 @@ def _prepare_more(folder: Path, photo: Path, profile: Profile) -> None:
 
 
 def _lay_sheet(folder: Path, subject: Subject) -> None:
-    """The sheet of a subject beside it, where it is not there yet."""
-    if not (folder / SHEET).exists():
+    """The sheet of a subject beside it, where it is not there yet or is one of an earlier version."""
+    if not Sheet.is_whole(folder / SHEET):
         with replacing(folder / SHEET) as temporary:
             make_sheet(subject.photo, subject.mask, subject.body).save(temporary)
 
@@ -306,7 +306,10 @@ def _more_photos(order: Order, all_kept: bool) -> list[tuple[Subject, Sheet]]:
     folder = order.library.subject_folder(order.subject) / "more"
     count = len(list(folder.glob(f"*/{SHEET}"))) if all_kept else len(order.more)
     folders = [folder / str(i) for i in range(1, count + 1)]
-    return [(Subject.load(folder), Sheet.load(folder / SHEET)) for folder in folders]
+    photos = [Subject.load(folder) for folder in folders]
+    for folder, photo in zip(folders, photos, strict=True):
+        _lay_sheet(folder, photo)
+    return [(photo, Sheet.load(folder / SHEET)) for folder, photo in zip(folders, photos, strict=True)]
 
 
 def _tuned_folder(order: Order) -> Path:

@@ -7,6 +7,7 @@ behind.py the back of the trunk  quilt.py   more of a texture than a photo shows
 shoes.py   the sides and heels of shoes
 skirt.py  width and hanging      drape.py   cloth that stays outside of the legs
 relief.py depth and skinning     fill.py    smooth and textured fills that the others share
+wrap.py   cloth that goes on around the sides: unroll.py lays layers out flat, weave.py makes more of a cloth
 backdrop.py  a plain backdrop without the shadow that a person casts; the shadow that goes along
 """
 

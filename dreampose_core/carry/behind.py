@@ -61,7 +61,8 @@ def look_at_head(small: np.ndarray, trunk: np.ndarray, view: BodyView) -> Seen:
     ragged = float(np.clip(tufts.sum() / max(border.sum(), 1), 0, 2))
     rows = np.arange(len(small))[:, None]
     chin = skull[-1] if len(skull) else 0
-    cloth = trunk & ~skin & ~hair & (rows > chin - 0.25 * (len(skull)))
+    # pixels of the outline are mixed with what lies behind
+    cloth = shrink(trunk, 1) & ~skin & ~hair & (rows > chin - 0.25 * (len(skull)))
     front = (1 - cv2.GaussianBlur(grow(cloth, 1).astype(np.float32), (0, 0), 1.0))
     back = np.broadcast_to(np.clip((collar[None] - rows) / 3, 0, 1), trunk.shape)
     return Seen(hair, skin, tufts, collar, np.stack([front, back]).astype(np.float32), ragged)

@@ -169,11 +169,13 @@ def _draw_layer(
     count = len(sheet.place)
     faces = np.concatenate([own, own[:, ::-1] + count])
     area = _areas(points, faces)
-    seen = _seen_undistorted(own, area[: len(own)], count, (sheet.cell * fine) ** 2)
+    photo_area = (sheet.cell * fine) ** 2
+    seen = _seen_undistorted(own, area[: len(own)], count, photo_area)
+    dense = _density(sheet, own, area, photo_area, fine)
     # where the surfaces are closed, what turns away is always behind something
     inside = sheet.open[own].any(1)
     faces = faces[(area > 0) | np.concatenate([inside, inside])]
-    hits = raster(points, faces, size[1], size[0])
+    hits = _whole(raster(points, faces, size[1], size[0]), size)
     corners = _corners(hits, faces)
     # the soft fringe only shows where the body of the layer does not
     free = np.ones(size[0] * size[1], bool)
@@ -187,23 +189,29 @@ def _draw_layer(
         return None
     fringed = np.arange(len(pixel)) >= len(hits.pixel)
 
-    values = np.concatenate([sheet.place, sheet.side, seen[:, None], flat[:, None], sheet.rim[:, None]], 1)
+    values = np.concatenate([sheet.place, seen[:, None], flat[:, None], ], 1)
     values = np.einsum("kc,kcv->kv", corners[1], values[corners[0] % count])
-    place, side, seen, flat, rim = values[:, :2], values[:, 2:4], values[:, 4], values[:, 5], values[:, 6]
-    behind = np.where((corners[0][:, 0] >= count) & ~fringed, rim, 0)
+    place, seen, flat = values[:, :2], values[:, 2], values[:, 3]
+    printed = np.einsum("kc,kc->k", corners[1], sheet.printed.reshape(-1)[corners[0]])
+    on_back = (corners[0][:, 0] >= count) & ~fringed
+    dense = np.einsum("kc,kc->k", corners[1], dense[corners[0]])
     own_texture = _sample(sheet.front[layer], place, cv2.INTER_CUBIC)
     shown = _sample(sheet.seen[layer], place, cv2.INTER_LINEAR) / 255
-    front_side = _sample(sheet.front[layer], side, cv2.INTER_LINEAR)[:, :3]
-    back_side = _sample(sheet.back[layer], side, cv2.INTER_LINEAR)
-    mix = behind[:, None]
-    other = front_side * (1 - mix) + back_side[:, :3] * mix
+    laid = np.einsum("kc,kcv->kv", corners[1], sheet.laid[corners[0]])
+    other = _sample(sheet.flat, laid, cv2.INTER_CUBIC)
+    _coarsen(own_texture[:, :3], sheet.front[layer, ..., :3], place, dense, ~on_back & ~fringed)
+    _coarsen(other[:, :3], sheet.flat[..., :3], laid, dense, on_back & (printed < 0.5))
+    in_plane = own_texture.copy()
+    in_plane[on_back] = _sample(sheet.back[layer], place[on_back], cv2.INTER_CUBIC)
+    other += (in_plane - other) * printed[:, None]
+    other, other_seen = other[:, :3], other[:, 3] / 255
     headed, mixed, withdrawn = np.zeros((3, len(pixel)), np.float32)
     if layer == TRUNK:
         other, headed, mixed, withdrawn = _headed(sheet, corners, other)
-    seen = np.where((corners[0][:, 0] >= count) & ~fringed, 0, seen)
+    seen = np.where(on_back, 0, seen)
     # a head's outline is mixed with what the photo has behind it
     seen = seen * (1 - mixed * (1 - _smooth(flat, 0.85, 0.97)))
-    true = np.where(fringed, 1, _smooth(seen, 0.35, 0.7))[:, None]
+    true = np.where(fringed, 1, _smooth(seen * shown, 0.35, 0.7))[:, None]
     colour = other * (1 - true) + own_texture[:, :3] * true
     # the photo's soft outline holds as long as the outline is still the photo's
     steady = np.where(headed > 0.5, _smooth(flat, 0.88, 0.98), _smooth(flat, 0.75, 0.95))
@@ -217,7 +225,7 @@ def _draw_layer(
     alpha *= np.where(fringed | (withdrawn == 0), 1, ends + (1 - ends) * steady)
     # elsewhere it ends within a pixel, and not at its steps
     alpha *= np.where(fringed, 1, 1 - (1 - steady) * (1 - _covered(hits.pixel, pixel, size)))
-    visibility = seen * shown * (1 - behind) + back_side[:, 3] / 255 * behind
+    visibility = np.where(on_back, other_seen, seen * shown)
     depth = np.concatenate([hits.depth, soft.depth]) + _UNSEEN_DEPTH * (1 - shown)
     return _Drawn(pixel, colour, alpha, depth, visibility, place[:, 1])
 
@@ -255,13 +263,52 @@ def _areas(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _seen_undistorted(faces: np.ndarray, area: np.ndarray, count: int, photo_area: float) -> np.ndarray:
-    """(N,) f32 per front vertex: the photo's pixels for one drawn pixel, at most 1; 0 where it faces away."""
-    ratio = np.where(area > 0, np.minimum(photo_area / np.maximum(area, 1e-3), 1), 0)
-    total, number = np.zeros(count), np.zeros(count)
+    """(N,) f32 per front vertex: the photo's pixels for one drawn pixel about it, at most 1; 0 where it faces away."""
+    photo, drawn = np.zeros(count), np.zeros(count)
     for i in range(3):
-        total += np.bincount(faces[:, i], ratio, count)
-        number += np.bincount(faces[:, i], minlength=count)
-    return (total / np.maximum(number, 1)).astype(np.float32)
+        photo += np.bincount(faces[:, i], area > 0, count) * photo_area
+        drawn += np.bincount(faces[:, i], np.where(area > 0, area, photo_area), count)
+    return np.minimum(photo / np.maximum(drawn, 1e-3), 1).astype(np.float32)
+
+
+def _density(sheet: Sheet, own: np.ndarray, area: np.ndarray, photo_area: float, fine: int) -> np.ndarray:
+    """(2N,) f32 per vertex: the texture's pixels for one drawn pixel about it; of the back those of `flat`."""
+    count = len(sheet.place)
+    there = np.concatenate([np.full(len(own), photo_area), np.abs(_areas(sheet.laid[count:], own)) * fine**2])
+    texture, drawn = np.zeros(2 * count), np.zeros(2 * count)
+    for i in range(3):
+        corner = np.concatenate([own[:, i], own[:, i] + count])
+        texture += np.bincount(corner, np.where(area > 0, there, 0), 2 * count)
+        drawn += np.bincount(corner, np.maximum(area, 0), 2 * count)
+    return np.minimum(texture / np.maximum(drawn, 1e-3), 16).astype(np.float32)
+
+
+def _coarsen(colour: np.ndarray, texture: np.ndarray, at: np.ndarray, dense: np.ndarray, where: np.ndarray) -> None:
+    """Takes colours (K,3), in place, from a coarser texture where single samples of it, at (K,2), would leave out most
+    of it and flicker."""
+    share = _smooth(dense, 1.5, 4.0) * where
+    on = np.flatnonzero(share > 0.02)
+    if len(on):
+        coarse = _sample(cv2.pyrDown(texture), at[on] / 2, cv2.INTER_LINEAR)
+        colour[on] += (coarse - colour[on]) * share[on, None]
+
+
+def _whole(hits: Hits, size: tuple[int, int]) -> Hits:
+    """The hits of a layer without slivers thinner than two samples, and with holes of one sample closed."""
+    place = np.full(size[0] * size[1], -1, np.int32)
+    place[hits.pixel] = np.arange(len(hits.pixel))
+    place = place.reshape(size)
+    square = np.ones((2, 2), np.uint8)
+    covered = cv2.dilate(cv2.erode((place >= 0).astype(np.uint8), square, anchor=(0, 0)), square, anchor=(1, 1))
+    place[covered == 0] = -1
+    hole = np.zeros(size, bool)
+    hole[:, 1:-1] |= (covered[:, :-2] & covered[:, 2:]) > 0
+    hole[1:-1] |= (covered[:-2] & covered[2:]) > 0
+    rows, columns = np.nonzero(hole & (covered == 0))
+    beside = np.maximum(place[rows, np.maximum(columns - 1, 0)], place[np.maximum(rows - 1, 0), columns])
+    place[rows, columns] = beside
+    pixel = np.flatnonzero(place.ravel() >= 0)
+    return Hits(pixel, *(part[place.ravel()[pixel]] for part in hits[1:]))
 
 
 def _inside(pixel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -283,7 +330,7 @@ def _covered(covered: np.ndarray, pixel: np.ndarray, size: tuple[int, int]) -> n
 def _sample(texture: np.ndarray, at: np.ndarray, how: int) -> np.ndarray:
     """texture (H,W[,C]) uint8 at places (K,2) in pixels, centres at +0.5: (K[,C]) f32."""
     count = len(at)
-    rows = -(-count // _PACK)
+    rows = max(1, -(-count // _PACK))
     packed = np.zeros((2, rows * _PACK), np.float32)
     packed[:, :count] = at.T - 0.5
     x, y = packed.reshape(2, rows, _PACK)

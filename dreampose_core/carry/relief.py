@@ -17,20 +17,19 @@ from dreampose_core.carry.head import below_chin, face_front, head_volume
 from dreampose_core.carry.skirt import Skirt, cushion, middle_depth, open_hem, soft_weights
 from dreampose_core.carry.skirt import ramp as skirt_ramp
 from dreampose_core.carry.views import Tube
-from pose_tools.body.figure import BONES
 
 
 @dataclass(frozen=True)
 class Relief:
     """Over the whole grid (h,w): front and back depth f32, weights (h,w,B) f32 and hang (h,w) f32, the weight of
-    hanging freely, which together sum to 1, and side (h,w,2) f32, the shift in pixels (x, y) to where the texture of a
-    surface that turns away is to be taken."""
+    hanging freely, which together sum to 1, and lower (h,w) f32, pixels further down at which the colours of what
+    turns away are to be taken."""
 
     front: np.ndarray
     back: np.ndarray
     weights: np.ndarray
     hang: np.ndarray
-    side: np.ndarray
+    lower: np.ndarray
 
 
 def round_layer(
@@ -84,14 +83,12 @@ def round_layer(
             np.maximum(part, np.maximum(inflated, body)).astype(np.float32) for part in (0, before, behind)
         )
     )
-    # a face must not go on as its mirror image
-    head = weights[..., [BONES.index("head"), BONES.index("neck01")]].sum(-1, keepdims=True)
-    side = _side_shift(outline, inside, half * scale) * (1 - 0.9 * head)
+    lower = np.zeros(where.shape, np.float32)
     if hair is not None:
         halves[0] = face_front(halves[0], middle, where, weights, tube, hair)
-        side[..., 1] += below_chin(where, weights)
+        lower = below_chin(where, weights)
     front, back = middle - halves[0], middle + halves[1]
-    return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), hang, side)
+    return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), hang, lower)
 
 
 def _inside(outline: np.ndarray) -> np.ndarray:
@@ -132,38 +129,3 @@ def _soften(values: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:
         return values
     share = cv2.GaussianBlur(where.astype(np.float32), (0, 0), 1.5).reshape(where.shape + (1,) * (values.ndim - 2))
     return values * (1 - share) + cv2.GaussianBlur(values.astype(np.float32), (0, 0), sigma) * share
-
-
-def _even(values: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:
-    """values (h,w[,C]) blurred among those that have weight in `where` (h,w) f32."""
-    share = cv2.GaussianBlur(where, (0, 0), sigma) + 1e-3
-    weight = where.reshape(where.shape + (1,) * (values.ndim - 2))
-    return cv2.GaussianBlur((values * weight).astype(np.float32), (0, 0), sigma) / share.reshape(weight.shape)
-
-
-def _side_shift(outline: np.ndarray, inside: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """(h,w,2) f32 shift that mirrors the texture at the line where the surface turns away from the camera.
-
-    The strip beyond that line is only a few pixels wide in the photo but as deep as the body from the side; its
-    texture goes on as a mirror image of its neighbour, at true density, and meets the back's at the outline.
-    """
-    among = outline.astype(np.float32)
-    soft = cv2.GaussianBlur(inside, (0, 0), 1.0)
-    inward = np.stack([cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)], -1)
-    # along the outline way and depth change slowly, or the texture is torn to pieces
-    inward = _even(inward / (np.linalg.norm(inward, axis=-1, keepdims=True) + 1e-6), among * (inside < 6), 4.0)
-    inward /= np.linalg.norm(inward, axis=-1, keepdims=True) + 1e-6
-    radius = cv2.dilate(inside, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (41, 41)))
-    radius = _even(radius, among, 4.0)
-    turn = np.maximum(0.3 * radius, 1.0)
-    height, width = inside.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    missing = np.maximum(turn - inside, 0)
-    at_turn = cv2.remap(
-        half.astype(np.float32), x + inward[..., 0] * missing, y + inward[..., 1] * missing, cv2.INTER_LINEAR
-    )
-    at_turn = _even(at_turn, among * (missing > 0), 4.0)
-    deeper = np.clip(at_turn - half, 0, 0.7 * radius)
-    length = np.where(inside < turn, missing + deeper, 0)
-    length = _even(length.astype(np.float32), among, 0.7)
-    return (inward * length[..., None]).astype(np.float32)

@@ -7,7 +7,7 @@ layer (trunk with skirt, head and hair; two arms; two legs) has a front with the
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import cv2
@@ -36,13 +36,14 @@ from dreampose_core.carry.views import (
     view_body,
     within,
 )
+from dreampose_core.carry.wrap import Surface, bare_skin, lay_out, wrap
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody
 
 FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
 BACK_SEEN = 0.15  # visibility of the mirrored back
-_VERTEX = ("front", "back", "weights", "hang", "place", "side", "axis", "open", "rim")
+_VERTEX = ("front", "back", "weights", "hang", "place", "axis", "open")
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 
@@ -65,10 +66,11 @@ class Sheet:
     weights: np.ndarray  # (N,B) f32
     hang: np.ndarray  # (N,) f32 the weight of what hangs freely from the hips
     place: np.ndarray  # (N,2) f32 where the vertex lies in the photo, pixels
-    side: np.ndarray  # (N,2) f32 where to take its texture when it is seen from the side
     axis: np.ndarray  # (N,3) f32, at rest, the direction that led away from the camera in the photo
     open: np.ndarray  # (N,) bool near an end that is cut off from the body, where one may see inside
-    rim: np.ndarray  # (N,) f32 0 at a layer's outline, 1 some pixels inside
+    printed: np.ndarray  # (2,N) f32 how far front and back have the colours of `front` and `back` when turned away
+    flat: np.ndarray  # (h,w,4) uint8 colours and visibility of the layers laid out flat, side by side
+    laid: np.ndarray  # (2N,2) f32 where each vertex of the front, then of the back, lies there
     headed: np.ndarray  # (2,N) f32 how far front and back take the unrolled head's texture where it is not seen
     head: np.ndarray  # (h,w,5) uint8 that texture, see around.py
     around: np.ndarray  # (6,) f64 how it lies about the head, see around.py
@@ -85,17 +87,20 @@ class Sheet:
 
     @classmethod
     def load(cls, path: str | Path) -> Sheet:
-        """The inverse of save."""
+        """The inverse of save; of a file that is_whole."""
         with np.load(path, allow_pickle=False) as data:
-            arrays = {f.name: data[f.name] for f in fields(cls) if f.name in data.files}
-        arrays.setdefault("hang", np.zeros(len(arrays["weights"]), np.float32))  # sheets that were laid before it was
-        arrays.setdefault("headed", np.zeros((2, len(arrays["weights"])), np.float32))
-        arrays.setdefault("head", np.zeros((1, 1, 5), np.uint8))
-        arrays.setdefault("around", np.ones(6))
-        arrays.setdefault("footwear", NOTHING_KNOWN)
+            arrays = {f.name: data[f.name] for f in fields(cls)}
         body = FittedBody.from_dict(json.loads(str(arrays.pop("body"))))
-        cell, shade = float(arrays.pop("cell")), float(arrays.pop("shade", 0.0))
+        cell, shade = float(arrays.pop("cell")), float(arrays.pop("shade"))
         return cls(body=body, cell=cell, shade=shade, **arrays)
+
+    @classmethod
+    def is_whole(cls, path: str | Path) -> bool:
+        """Whether a sheet is kept there with all that is drawn today; those of earlier versions are to be made anew."""
+        if not Path(path).exists():
+            return False
+        with np.load(path, allow_pickle=False) as data:
+            return {f.name for f in fields(cls)} <= set(data.files)
 
 
 def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
@@ -129,8 +134,11 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     front, back, seen = _textures(cutout.colours, cutout.alpha, layers, looks, reliefs[TRUNK].weights, shoes, unit)
     covered = [cv2.resize(one[..., 3], grid, interpolation=cv2.INTER_AREA) / np.float32(255) for one in front]
     free = hanging(figure, body.shape, transforms)
-    reliefs = [_shod(relief, shoes.get(group)) for group, relief in enumerate(reliefs)]
-    mesh = _mesh(layers, solid, covered, reliefs, transforms, free, camera, cell)
+    mesh, surfaces = _mesh(layers, solid, covered, reliefs, transforms, free, camera, cell)
+    bare = [bare_skin(skin, layers.label == group, relief.weights) for group, relief in enumerate(reliefs)]
+    bare[TRUNK] |= looks.hair
+    below = np.arange(len(coverage))[:, None] >= looks.collar[None]
+    mesh["flat"], mesh["laid"] = wrap(surfaces, front, back, seen, bare, below, cell, unit)
     mesh |= _head(mesh, layers, looks, front[TRUNK], body, cell)
     footwear = _footwear(cutout.colours, layers.label, skin, body)
     return Sheet(
@@ -206,16 +214,6 @@ def _relief(
     return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], hair, skirt)
 
 
-def _shod(relief: Relief, shoe: Shoe | None) -> Relief:
-    """The relief with the texture of a shoe's unseen sides taken where the shoe is plain."""
-    if shoe is None:
-        return relief
-    height, width = shoe.shod.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
-    there = shoe.plain - np.stack([x, y], -1)
-    return replace(relief, side=np.where(shoe.shod[..., None], there, relief.side))
-
-
 def _textures(
     colours: np.ndarray,
     alpha: np.ndarray,
@@ -288,20 +286,20 @@ def _mesh(
     free: np.ndarray,
     camera: Camera,
     cell: float,
-) -> dict[str, np.ndarray]:
-    """Vertices and faces of all layers, as a Sheet keeps them. The fringe is the flat, half transparent strip
-    beyond the pixels that are solid (L,h,w); covered (h,w) f32 is the alpha of each layer."""
+) -> tuple[dict[str, np.ndarray], list[Surface]]:
+    """Vertices and faces of all layers, as a Sheet keeps them, and how each is laid out flat. The fringe is the flat,
+    half transparent strip beyond the pixels that are solid (L,h,w); covered (h,w) f32 is the alpha of each layer."""
     vertices: dict[str, list[np.ndarray]] = {n: [] for n in _VERTEX}
-    faces, counts, total = [], [], 0
+    faces, counts, total, surfaces = [], [], 0, []
     for group, relief in enumerate(reliefs):
         where = grow(layers.extent[group], 1.5)
         index = np.full(where.shape, -1, np.int64)
         y, x = np.nonzero(where)
         index[where] = np.arange(len(y)) + total
         total += len(y)
-        for part in _faces(index, solid[group]):
-            faces.append(part)
-            counts.append(len(part))
+        body, fringe = _faces(index, solid[group])
+        faces += [body, fringe]
+        counts += [len(body), len(fringe)]
         at = np.stack([x, y], -1) + 0.5 + _to_outline(solid[group], covered[group])[where]
         weights, hang = relief.weights[where], relief.hang[where]
         blend = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4) + hang[:, None, None] * free
@@ -317,18 +315,20 @@ def _mesh(
         vertices["weights"].append(weights)
         vertices["hang"].append(hang)
         vertices["place"].append(at * cell)
-        vertices["side"].append((at + relief.side[where]) * cell)
         vertices["open"].append(grow(layers.cut[group], 8)[where])
-        inside = cv2.distanceTransform(solid[group].astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        vertices["rim"].append(np.clip((inside[where] - 1) / 3, 0, 1))
+        surface = lay_out(
+            at, relief, where, solid[group], body - (total - len(y)), camera.scale, cell, group == TRUNK
+        )
+        surfaces.append(surface)
     joined = {
         name: np.concatenate(parts).astype(bool if name == "open" else np.float32)
         for name, parts in vertices.items()
     }
     joined["rest_front"], joined["rest_back"] = joined.pop("front"), joined.pop("back")
+    joined["printed"] = np.concatenate([surface.printed for surface in surfaces], 1)
     joined["faces"] = np.concatenate(faces).astype(np.int32)
     joined["face_start"] = np.cumsum([0, *counts]).astype(np.int32)
-    return joined
+    return joined, surfaces
 
 
 def _faces(index: np.ndarray, solid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
