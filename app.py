@@ -71,6 +71,11 @@ GPU_SECONDS = 120  # asked of a ZeroGPU Space for one film
 TAKES = {"take_video": "Video", "take_beside": "Side by side", "take_gif": "GIF", "take_frames": "Frames"}
 QUICK = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}  # events that take but a moment
 TITLE = '<div class="title"><i>{}</i><h2>{}</h2><span>{}</span></div>'
+DEMO = """<div class="demo" aria-hidden="true">
+  <figure><img src="{photo}" alt=""><figcaption>a photo</figcaption></figure>
+  <svg viewBox="0 0 24 24"><path d="M3 12h17M14 6l6 6-6 6"/></svg>
+  <figure><picture><source media="(prefers-reduced-motion: reduce)" srcset="{still}"><img src="{film}" alt=""></picture>
+  <figcaption>becomes a film</figcaption></figure></div>"""
 MASTHEAD = (
     '<header class="masthead"><h1>DreamPose <em>Studio</em></h1>'
     "<p>One photo and one motion become a film of that person moving.</p></header>"
@@ -98,6 +103,12 @@ class Footage(gr.File):
 def address(path: Path) -> str:
     """The address of a file that Gradio serves, relative so that it holds behind a prefix too."""
     return f"gradio_api/file={path}"
+
+
+def demo() -> str:
+    """A photo and the film of it, in the place that is empty until there is a photo."""
+    photo, made = address(ASSETS / "examples" / "orange_skirt.jpg"), ASSETS / "page"
+    return DEMO.format(photo=photo, film=address(made / "demo.webp"), still=address(made / "demo.jpg"))
 
 
 def view(call: str, events: tuple[str, ...] = (), watched: str = "", **properties: object) -> gr.HTML:
@@ -242,6 +253,7 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, gr.HTML]:
                 elem_id="photo", sources=["upload"], type="filepath", format="png", buttons=[],
                 show_label=False, label="Photo", placeholder="Drop a photo here, or click to choose one",
             )  # fmt: skip
+            gr.HTML(demo(), elem_id="demo", apply_default_css=False)
             part["photo_note"] = view("note(value)", elem_id="photo-note")
             pictures = view("examples(list)", ("pick",), list=samples)
         with gr.Column(elem_id="motion-side"):
@@ -450,7 +462,7 @@ def launch(house: House, **options: object) -> gr.Blocks:
         data = base64.b64encode((folder / "fonts" / f"EBGaramond-{font}.woff2").read_bytes()).decode()
         style = style.replace(f"fonts/EBGaramond-{font}.woff2", f"data:font/woff2;base64,{data}")
     sans = ("-apple-system", "BlinkMacSystemFont", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif")
-    gr.set_static_paths([ASSETS / "motions", ASSETS / "examples"])
+    gr.set_static_paths([ASSETS / "motions", ASSETS / "examples", ASSETS / "page"])
     page = build(house)
     page.queue(default_concurrency_limit=8)
     page.launch(

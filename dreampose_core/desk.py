@@ -31,6 +31,7 @@ RECENT = 1800  # seconds for which a finished film is shown again after a reload
 SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp")
 
 GO_NEW, GO_TUNED, GO_BUSY = "Make the film", "Make another film", "Making the film"
+TRY_AGAIN, GO_ON = "Try again", "Go on"
 READING = "Reading the poses"
 SHARE, UNSHARE = "Share link", "Stop sharing"
 TUNED = "Tuned already. Pick any motion: only the film is made anew."
@@ -86,6 +87,8 @@ class Desk:
         known["held"] = latest.id if latest.kind == "animate" else None
         if latest.subject:
             known["photo"] = self.window.show(library.subject(latest.subject).photo, "photo.png")
+        elif latest.kind == "animate" and (photo := library.job_folder(latest.id) / "photo").exists():
+            known["photo"] = open_photo(photo)  # nobody has looked for the person yet
         if latest.kind == "extract":
             known["motion"] = Look(own=own_motions(library), source="own")
         return known | self._job(library, latest, latest.id)
@@ -261,7 +264,8 @@ class Desk:
             ended["go"] = Look(value=GO_TUNED if chosen else GO_NEW, interactive=True)
             if now.state != "cancelled":
                 return ended | self.motions.ended(library, now)
-            told = {"progress": progress_view(library, now), "cancel": HIDDEN, "again": VISIBLE}
+            again = Look(visible=True, value=TRY_AGAIN)
+            told = {"progress": progress_view(library, now), "cancel": HIDDEN, "again": again}
             return ended | {"stage": VISIBLE, "show": HIDDEN} | told
         if held == now.id:
             ended |= self._choose(library, now.subject)
@@ -272,7 +276,8 @@ class Desk:
             return ended | self._clip(library.clip(now.clip), library, fresh=True)
         if now.state == "failed" and not now.subject:  # the photo is at fault, and told so where it is
             return ended | {"stage": HIDDEN, "photo_note": note(now.error)}
-        told = {"progress": progress_view(library, now), "cancel": HIDDEN, "again": VISIBLE}
+        again = Look(visible=True, value=GO_ON if now.state == "cancelled" else TRY_AGAIN)
+        told = {"progress": progress_view(library, now), "cancel": HIDDEN, "again": again}
         return ended | {"stage": VISIBLE, "show": HIDDEN} | told
 
     def _clip(self, clip: ClipEntry, library: Library | None = None, fresh: bool = False) -> Parts:

@@ -39,7 +39,7 @@ from dreampose_core.subject import FINE_FOLDER, Subject, prepare_subject
 from dreampose_core.surroundings import FILM, PHOTO, Surroundings
 from dreampose_core.tuning import DEFAULT_TUNINGS, FinetuneSettings, tuning_of
 from pose_tools.body.figure import Pose
-from pose_tools.draw import colour_iuv, overlay
+from pose_tools.draw import colour_iuv, enlarged, overlay
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing
 from pose_tools.sequence import PoseSequence
@@ -417,8 +417,9 @@ def _write(
     made, sound = order.folder / "made", order.sound
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
-    poses, photo = finish.poses, finish.framed((subject.fine or subject).photo)
-    drawn = (finish.alone(colour_iuv(iuv)) for iuv in poses.iuv)
+    whole = (subject.fine or subject).photo
+    poses, photo, (high, wide) = finish.poses, finish.framed(whole), whole.shape[:2]
+    drawn = (finish.alone(enlarged(colour_iuv(iuv), wide, high)) for iuv in poses.iuv)
     width = round(photo.shape[1] * poses.height / photo.shape[0])
     small = (resized(frame, width, poses.height) for frame in _pictures(frames))
     steps = (

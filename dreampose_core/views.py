@@ -24,9 +24,9 @@ LEAST_ROOM = 2**20  # bytes; with less on the disk even the worker has no way to
 MOST_POINTS = 200  # of a loss curve
 MEANINGS = {  # of a film's readouts
     "likeness": "Garment and head of the film beside the photo's, place by place on the body. 100: no difference. "
-    "Light that changes as the person turns counts too, so that about 75 is as much as a true film gets.",
+    "Light that changes as the person turns counts too, so that a true film of a turn gets about 75.",
     "steadiness": "Each frame beside the one before, carried along the body. 100: nothing flickers. "
-    "Folds that move count too, so that about 80 is as much as a true film gets.",
+    "Folds that move count too, so that a true film of a turn gets about 80.",
 }
 
 

@@ -46,6 +46,14 @@ def _ridge(x: np.ndarray) -> np.ndarray:
     return np.clip(1 - 4 * np.abs(x - np.round(x)), 0, 1)
 
 
+def enlarged(drawn: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Drawn charts, uint8 (h, w, 3), at another size: enlarged without the steps of their pixels."""
+    if drawn.shape[0] >= height:
+        return cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
+    large = cv2.resize(drawn, None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(cv2.medianBlur(large, 5), (width, height), interpolation=cv2.INTER_AREA)
+
+
 def overlay(photo: np.ndarray, iuv: np.ndarray, strength: float = 0.55) -> np.ndarray:
     """The charts over a photo (h, w, 3) of the same aspect, drawn at the photo's size; strength 0..1."""
     height, width = photo.shape[:2]

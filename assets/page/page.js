@@ -127,7 +127,7 @@ window.studio = (() => {
   function progress(job) {
     if (!job || !job.state) return "";
     if (job.state === "failed" || job.state === "cancelled") {
-      const line = job.state === "failed" ? job.error : "Cancelled. Nothing of your library was lost.";
+      const line = job.state === "failed" ? job.error : "What was done so far is kept.";
       return `<section class="ended ${esc(job.state)}" role="${job.state === "failed" ? "alert" : "status"}">
         <h2>${job.state === "failed" ? "That did not work" : "Stopped"}</h2><p>${esc(line)}</p></section>`;
     }
