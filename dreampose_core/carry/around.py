@@ -25,6 +25,7 @@ _LINE = (
     *((106, 0.40), (111, 0.22), (120, 0.08), (140, 0.04), (180, 0.04)),
 )
 _STANDS_OUT = 0.03  # metres out of the skull from which on there is hair
+_NECK = 0.88  # of the brightness of the face: the sides of a neck are no darker
 _SEEN = 0.42  # photo pixels for one of the texture from which on it shows what the photo does
 _CURLS = 17  # pixels: hair of which pieces so large are seen goes on as such pieces, other hair as strands
 _EDGE = 3  # texture columns that are repeated beyond the seam at the back
@@ -350,6 +351,9 @@ def _skin(map_: Around, skull: Skull, shown: np.ndarray, skin: np.ndarray, known
     upper, lower = (part if part is not None else parts[1 - i] for i, part in enumerate(parts))
     if upper is None:
         return np.broadcast_to(np.median(shown[skin], 0), shown.shape).astype(np.float32)
+    # a neck is in the chin's shadow only where the chin is
+    lighter = _NECK * np.median(upper, (0, 1)) / np.maximum(np.median(lower, (0, 1)), 1)
+    lower = lower * np.maximum(lighter, 1)
     below = np.clip((rows - jaw + 3) / 6, 0, 1)[..., None]
     out = (upper * (1 - below) + lower * below) * _shade(map_, skull, known.shape)[..., None]
     # where the photo's own begins there is no step, and features have no part in that

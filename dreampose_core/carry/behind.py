@@ -52,6 +52,8 @@ def look_at_head(small: np.ndarray, trunk: np.ndarray, view: BodyView) -> Seen:
         for level in light:
             colour = np.median(lab[core & (np.abs(lab[..., 0] - level) < 12)], 0)
             skin |= trunk & (np.abs(lab - colour) < (20, 9, 9)).all(-1)
+            # under the chin it is the same in the shade
+            skin |= trunk & np.isin(view.part, HEAD_PARTS) & (np.abs(lab - colour) < (90, 11, 11)).all(-1)
     skin &= ~hair
     collar = _collar(trunk, skin | hair, head, skull)
     # what stands out of the outline has no volume
@@ -133,6 +135,12 @@ def _reached(skin: np.ndarray, head: np.ndarray) -> np.ndarray:
     """(h,w) bool: the skin that joins the head; flowers of its colour on a dress do not."""
     _, part = cv2.connectedComponents(skin.astype(np.uint8), connectivity=4)
     return skin & np.isin(part, np.unique(part[skin & head]))
+
+
+def _down_to(mask: np.ndarray, row: int) -> np.ndarray:
+    """The parts of the mask (h,w) bool that go down to that row: a dress does, the shadow of a chin does not."""
+    _, part = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    return mask & np.isin(part, np.unique(part[row:][mask[row:]]))
 
 
 def _between(mask: np.ndarray) -> np.ndarray:
