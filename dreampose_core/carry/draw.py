@@ -289,7 +289,11 @@ def _coarsen(colour: np.ndarray, texture: np.ndarray, at: np.ndarray, dense: np.
     share = _smooth(dense, 1.5, 4.0) * where
     on = np.flatnonzero(share > 0.02)
     if len(on):
-        coarse = _sample(cv2.pyrDown(texture), at[on] / 2, cv2.INTER_LINEAR)
+        height, width = texture.shape[:2]
+        left, top = np.clip(at[on].min(0) // 2 * 2 - 4, 0, (width - 1, height - 1)).astype(int)
+        right, bottom = np.clip(at[on].max(0) + 5, 1, (width, height)).astype(int)
+        small = cv2.pyrDown(np.ascontiguousarray(texture[top:bottom, left:right]))
+        coarse = _sample(small, (at[on] - (left, top) - 0.5) / 2 + 0.5, cv2.INTER_LINEAR)
         colour[on] += (coarse - colour[on]) * share[on, None]
 
 
