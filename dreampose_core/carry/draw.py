@@ -13,6 +13,7 @@ from dreampose_core.carry.around import Around
 from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.drape import drape, hug
 from dreampose_core.carry.feet import built_share, draw_foot, each_foot, leg_share, shade_by
+from dreampose_core.carry.fill import disc
 from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.sheet import Sheet
 from dreampose_core.carry.skirt import STILL, hanging
@@ -24,6 +25,7 @@ from pose_tools.body.raster import Hits, paint_charts, raster
 _SAMPLES = 2  # along each axis between neighbouring vertices of the sheet
 _PACK = 512  # hits are sampled as rows of this many
 _LEAST_SHADE = 0.03  # of a shadow at the feet that is drawn
+_FRINGE = 1.5  # cells of a sheet by which its soft fringe goes beyond it
 _UNSEEN_DEPTH = 0.07  # metres by which filled places stand back behind seen ones of another layer
 
 
@@ -181,7 +183,8 @@ def _draw_layer(
     free = np.ones(size[0] * size[1], bool)
     free[hits.pixel] = False
     soft = raster(points, fringe, size[1], size[0])
-    keep = free[soft.pixel]
+    # and only beside it: the fringe of a hem's far side would be a thread below the near one
+    keep = (free & _beside(~free, size, _FRINGE * sheet.cell * fine))[soft.pixel]
     soft = Hits(*(part[keep] for part in soft))
     corners = [np.concatenate([a, b]) for a, b in zip(corners, _corners(soft, fringe), strict=True)]
     pixel = np.concatenate([hits.pixel, soft.pixel])
@@ -320,6 +323,11 @@ def _inside(pixel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     covered = np.zeros(size[0] * size[1], np.uint8)
     covered[pixel] = 1
     return cv2.distanceTransform(covered.reshape(size), cv2.DIST_L2, 3).ravel()[pixel]
+
+
+def _beside(covered: np.ndarray, size: tuple[int, int], reach: float) -> np.ndarray:
+    """(N,) bool: the pixels of a picture (h,w) that are covered (N,) or at most that far from one that is."""
+    return cv2.dilate(covered.astype(np.uint8).reshape(size), disc(reach)).ravel() > 0
 
 
 def _covered(covered: np.ndarray, pixel: np.ndarray, size: tuple[int, int]) -> np.ndarray:

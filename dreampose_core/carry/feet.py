@@ -17,7 +17,7 @@ FOOT_SEEN = 0.15  # visibility of a foot that is built: its form is the figure's
 _LIKE, _UNLIKE = np.radians([24, 38])  # of a foot's turn away from the photo's view: the photo's foot, the built one
 _SOFT = 0.014  # metres of the photo's height over which leg and foot pass into each other
 _SHADE = 0.35  # of the light that a leg takes from the one behind it
-_SAMPLES = 3  # along each axis of a pixel
+_SAMPLES = 2  # along each axis of a pixel
 _UNDER = 0.005  # metres by which the skin stands back behind the shoe and the leg
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-from dreampose_core.carry.draw import _covered
+from dreampose_core.carry.draw import _beside, _covered
 from dreampose_core.carry.layers import _even_sides, _smooth_line
 from dreampose_core.carry.matte import _gaps
 from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
@@ -81,3 +81,10 @@ def test_an_outline_ends_within_a_pixel():
     assert cover[inner & (away > 2)].min() > 0.97
     edge = inner & mask & (away < 1)
     assert np.corrcoef(cover[edge], away[edge])[0, 1] > 0.9 and cover[edge].min() < 0.5
+
+
+def test_a_fringe_is_only_beside_its_surface():
+    y, x = np.mgrid[:30, :40]
+    surface = y < 12
+    beside = _beside(surface.ravel(), (30, 40), 3.0).reshape(30, 40)
+    assert beside[surface].all() and beside[12:15].all() and not beside[16:].any()  # no thread of a far hem below
