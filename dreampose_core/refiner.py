@@ -71,7 +71,10 @@ class Refiner(ModelMixin, ConfigMixin):
         # Without training the blend is an even half; the visibility tells from the start where the carried is true.
         weight = torch.sigmoid(out[:, 3:] + 4 * visibility - 2)
         mended = decoded + (carried - decoded) * weight + out[:, :3]
-        return carried + _firm(mended - carried, coverage) * self._near(coverage)
+        change = mended - carried
+        # while it learns it must see what it is unsure of, or it learns to be just sure enough
+        change = change if self.training else _firm(change, coverage)
+        return carried + change * self._near(coverage)
 
     def _near(self, coverage: Tensor) -> Tensor:
         """coverage (B, 1, H, W) -> 1 on the person and near it, 0 beyond the reach, with a soft edge."""
