@@ -24,6 +24,7 @@ from pose_tools.body.raster import Hits, paint_charts, raster
 
 _SAMPLES = 2  # along each axis between neighbouring vertices of the sheet
 _PACK = 512  # hits are sampled as rows of this many
+_STEP = 0.7  # pixels over which an outline is mixed, where a pixel has one sample
 _LEAST_SHADE = 0.03  # of a shadow at the feet that is drawn
 _FRINGE = 1.5  # cells of a sheet by which its soft fringe goes beyond it
 _UNSEEN_DEPTH = 0.07  # metres by which filled places stand back behind seen ones of another layer
@@ -85,6 +86,8 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     colour = _average(colour.reshape(*size, 3), fine)
     alpha = _average(alpha.reshape(size), fine)
     visibility = _average(visibility.reshape(size), fine)
+    if fine == 1:
+        colour, alpha = _without_steps(colour, alpha)
     ground = 1 - alpha
     if sheet.shade > _LEAST_SHADE:
         ground *= 1 - sheet.shade * (1 - contact_shadow(alpha))
@@ -379,6 +382,14 @@ def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.
     full = np.zeros((count, 5), np.float32)
     full[used] = out
     return full[:, :3], full[:, 4], full[:, 3]
+
+
+def _without_steps(colour: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Premultiplied colour (H,W,3) and alpha (H,W) with the outline's pixels mixed with their neighbours: with one sample
+    a pixel it is a staircase."""
+    soft = cv2.GaussianBlur(alpha, (0, 0), _STEP)
+    rim = np.abs(soft - alpha) > 0.02
+    return np.where(rim[..., None], cv2.GaussianBlur(colour, (0, 0), _STEP), colour), np.where(rim, soft, alpha)
 
 
 def _average(samples: np.ndarray, fine: int) -> np.ndarray:
