@@ -9,6 +9,7 @@ others. What does not fit is refused with one sentence that names settings which
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -240,7 +241,8 @@ def _count(module: nn.Module) -> int:
 def _refusal(
     pipeline: DreamPosePipeline, settings: FinetuneSettings, height: int, width: int, needed: int, free: int
 ) -> str:
-    begin = f"The finetune needs about {needed / GB:.1f} GB of memory and {free / GB:.1f} GB are free"
+    wanted, here = math.ceil(10 * needed / GB) / 10, math.floor(10 * free / GB) / 10  # never the same number
+    begin = f"The finetune needs about {wanted:.1f} GB of memory and {here:.1f} GB are free"
     least, device = needed, pipeline._execution_device
     for words, changes in REMEDIES:
         changed = replace(settings, **changes)
