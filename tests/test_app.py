@@ -322,6 +322,7 @@ def test_a_job_can_be_done_inside_the_call_and_given_up(served, desk, example_ph
     ask = Service(desk.house).animate
     told = ask(str(example_photo), MOTION, *FEW.values(), 1, 1, "", library.visitor)
     assert told["state"] == "queued"
+    assert desk.enter(library.visitor, None)["photo"].ndim == 3, "it is there after a reload before the person is found"
     job = take_job(root, "cpu")
     assert job.id == told["job"] and take_job(root, "cpu") is None
     do_job(root, job)
