@@ -20,7 +20,7 @@ from dreampose_core.carry.footwear import NOTHING_KNOWN
 from dreampose_core.carry.layers import Layers, skin_like, split
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
 from dreampose_core.carry.relief import Relief, round_layer
-from dreampose_core.carry.shoes import Shoe, as_pair, dress_back, find_shoe, read_footwear
+from dreampose_core.carry.shoes import Shoe, as_pair, dress_back, find_shoe, read_footwear, without_straps
 from dreampose_core.carry.skirt import hanging, measure_skirt
 from dreampose_core.carry.views import (
     ARM_L,
@@ -138,9 +138,10 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     bare = [bare_skin(skin, layers.label == group, relief.weights) for group, relief in enumerate(reliefs)]
     bare[TRUNK] |= looks.hair
     below = np.arange(len(coverage))[:, None] >= looks.collar[None]
-    mesh["flat"], mesh["laid"] = wrap(surfaces, front, back, seen, bare, below, cell, unit)
-    mesh |= _head(mesh, layers, looks, front[TRUNK], body, cell)
     footwear = _footwear(cutout.colours, layers.label, skin, body)
+    strapless = [without_straps(texture, dict(zip((LEG_L, LEG_R), footwear, strict=True))) for texture in (front, back)]
+    mesh["flat"], mesh["laid"] = wrap(surfaces, *strapless, seen, bare, below, cell, unit)
+    mesh |= _head(mesh, layers, looks, front[TRUNK], body, cell)
     return Sheet(
         body, cutout.background, front, back, seen, **mesh, footwear=footwear, cell=cell, shade=cutout.shade
     )

@@ -27,6 +27,7 @@ _OFF = 0.04  # metres by which the photo's foot may lie beside the fitted one
 _SHOWN = 0.4  # of the fitted foot's pixels: a foot of which less is seen is left as it is
 _CLEAR = 0.03  # metres above the ankle from which on a bare leg's outline is no longer that of the foot
 _BOOT = 0.3  # of the way from the ankle down: a shoe that begins above it is closed
+_STRAP = 0.007  # of the photo's height, to either side of its middle
 _INSTEP = 0.12  # of a foot below trousers: bare
 _OPEN_TOE = 0.12  # of that way: below a strap, what is bare
 
@@ -231,6 +232,23 @@ def _one_material(first: np.ndarray, second: np.ndarray) -> bool:
         cv2.cvtColor(np.uint8([[colour]]), cv2.COLOR_RGB2LAB)[0, 0].astype(int) for colour in (first, second)
     )))
     return bool(light < 60 and max(hue) < 12)
+
+
+def without_straps(textures: np.ndarray, rows: dict[int, np.ndarray]) -> np.ndarray:
+    """Textures (L,H,W,C) of all layers, in which no strap runs around an ankle; rows: the footwear of legs, as a sheet
+    keeps it. Straps are built with the feet, and would leave pieces where a leg's sides are filled from its front."""
+    out = textures
+    for leg, row in rows.items():
+        wear = Footwear.from_row(row)
+        if not wear.strap:
+            continue
+        out = out.copy() if out is textures else out
+        reach = max(2.0, _STRAP * out.shape[1])
+        top, bottom = (int(np.clip(wear.strap + step * reach, 0, out.shape[1] - 1)) for step in (-1, 1))
+        share = np.linspace(0, 1, bottom - top + 1)[:, None, None]
+        ends = [textures[leg, y].astype(np.float32) for y in (top, bottom)]
+        out[leg, top : bottom + 1] = ends[0] * (1 - share) + ends[1] * share + 0.5
+    return out
 
 
 def _paint(

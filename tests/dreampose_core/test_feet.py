@@ -22,7 +22,7 @@ from dreampose_core.carry.footwear import (
     foot_surfaces,
     worn,
 )
-from dreampose_core.carry.shoes import as_pair, read_footwear
+from dreampose_core.carry.shoes import as_pair, read_footwear, without_straps
 from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv
@@ -183,3 +183,12 @@ def test_a_tight_skirt_spans_both_legs_and_leaves_what_is_no_skirt():
     around = skirt[: len(ring)]
     assert (around.min(0)[:2] < low[:2] + 0.005).all() and (around.max(0)[:2] > high[:2] - 0.005).all()
     assert np.array_equal(skirt[:, 2], kept[:, 2])
+
+
+def test_straps_leave_the_legs_textures():
+    textures = np.full((3, 400, 20, 4), 200, np.uint8)
+    textures[:, 249:252] = 30
+    rows = {1: replace(_wear(SANDAL, 0.3), strap=250.5).to_row(), 2: _wear(PUMP, 0.3).to_row()}
+    bare = without_straps(textures, rows)
+    assert (bare[1] > 195).all() and np.array_equal(bare[[0, 2]], textures[[0, 2]])
+    assert without_straps(textures, {1: NOTHING_KNOWN[0]}) is textures
