@@ -152,7 +152,9 @@ def paint_around(
     """
     at = map_.place(points) - (_EDGE, 0)
     size = int(max(at[np.unique(faces), 1].max(), map_.row(skull.chin, 0.1)) + 4), map_.width
-    shown, clear, known, labels = _unroll(map_, points, faces, place, at, size, colours, alpha, (hair, skin))
+    turned = np.clip((np.abs(np.rad2deg(camera)) - 12) / 10, 0, 1)
+    least = _SEEN * (1 - 0.6 * turned)
+    shown, clear, known, labels = _unroll(map_, points, faces, place, at, size, colours, alpha, (hair, skin), least)
     zone = np.zeros(size, bool)
     if (known & labels[0]).sum() > 0.02 * known.sum() and shrink(hair, 1).sum() > 40:
         zone = _zone(map_, skull, known, labels[0], _hairline(map_, skull, known, labels[0]))
@@ -165,9 +167,9 @@ def paint_around(
     plain = _skin(map_, skull, shown, bare, known)
     # features that are seen on one side of the face are on its other side too
     # a face seen half from the side has on its other side what is seen on this one
-    turned = np.clip((np.abs(np.rad2deg(camera)) - 12) / 10, 0, 1)
     sides = np.clip((np.abs(map_.degrees()) - 12) / 10, 0, 1) * (np.abs(map_.degrees()) < 85)
     other = (sure * grow(bare, 2)[..., None])[:, ::-1] * (turned * sides)[None, :, None]
+    other = other * np.clip((distance(known) - 4) / 6, 0, 1)[..., None]  # no second eye beside half of one
     out = plain + (shown - plain)[:, ::-1] * other
     if zone.any():
         own = known & labels[0]
@@ -184,6 +186,8 @@ def paint_around(
         out = out * (1 - soft) + laid * soft
     # curls at the outline are mixed farther in than a cheek is
     clear = clear & (labels[1] | zone & (distance(~clear) > 1.5 * ragged))
+    # of a face seen half from the side the outline is no cheek, but brow, nose and mouth
+    clear = np.maximum(clear, turned * (labels[1] & ~zone))
     clear = np.maximum(sure[..., 0], cv2.GaussianBlur(clear.astype(np.float32), (0, 0), 1.0))
     edge = _closed(lambda hair: _ragged(hair, ragged), zone)
     out = np.concatenate([out * (1 - sure) + shown * sure, 255 * clear[..., None], 16 * edge[..., None]], -1)
@@ -230,9 +234,9 @@ def _combed(map_: Around, guide: np.ndarray, colours: np.ndarray, hair: np.ndarr
     return guide + strands[..., None] * (axes[:, -1] * np.sqrt(values[-1]) * np.sign(axes[:, -1].sum()))
 
 
-def _unroll(map_, points, faces, place, at, size, colours, alpha, masks):
-    """What the photo shows: colours (h,w,3) uint8, where it is not mixed with its background (h,w) bool, where it shows
-    enough besides (h,w) bool, and labels, for each mask (h,w) bool."""
+def _unroll(map_, points, faces, place, at, size, colours, alpha, masks, least):
+    """What the photo shows: colours (h,w,3) uint8, where it is not mixed with its background (h,w) bool, where it has
+    at least so many pixels for one of the texture besides (h,w) bool, and labels, for each mask (h,w) bool."""
     height, width = size
     corners = at[faces]
     faces = faces[np.ptp(corners[..., 0], axis=1) < map_.width / 4]
@@ -249,16 +253,16 @@ def _unroll(map_, points, faces, place, at, size, colours, alpha, masks):
     shown = cv2.remap(colours, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     # at the outline the photo's pixels are mixed with what is behind them
     full, fairly = (
-        cv2.remap(shrink(alpha > least, far * map_.density).astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=0)
-        for least, far in ((0.95, 0.01), (0.75, 0.005))
+        cv2.remap(shrink(alpha > lowest, far * map_.density).astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=0)
+        for lowest, far in ((0.95, 0.01), (0.75, 0.005))
     )
     ratio = np.zeros(height * width, np.float32)
     ratio[hits.pixel] = seen[hits.face]
     ratio = cv2.GaussianBlur(ratio.reshape(size), (0, 0), 1.5)
     labels = [cv2.remap(mask.astype(np.float32), x, y, cv2.INTER_LINEAR, borderValue=0) > 0.5 for mask in masks]
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(full * (ratio > _SEEN).astype(np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(full * (ratio > least).astype(np.uint8))
     known = parts == 1 + stats[1:, cv2.CC_STAT_AREA].argmax() if count > 1 else parts > 0
-    return shown, np.where(labels[0], fairly, full) > 0, known, labels
+    return shown, fairly > 0, known, labels
 
 
 def _hairline(map_: Around, skull: Skull, known: np.ndarray, hair: np.ndarray) -> np.ndarray:

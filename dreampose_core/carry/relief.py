@@ -39,13 +39,14 @@ def round_layer(
     scale: float,
     thickness: float,
     hair: np.ndarray | None = None,
+    frontal: float = 1.0,
     skirt: Skirt | None = None,
 ) -> Relief:
     """The layer that covers `where` (h,w) bool, rounded about a group of the body.
 
     cut (h,w) bool: where it would go on, so that it does not close there. scale: pixels a metre. thickness:
     depth of a cross-section beyond the body, as a part of its width. hair (h,w) bool: of the layer that has the head.
-    skirt: of a layer that ends as one.
+    frontal: 0..1, how far its face may be the body's own. skirt: of a layer that ends as one.
     """
     known = tube.covers & grow(where, 1)
     inner = shrink(known, 1)
@@ -85,7 +86,8 @@ def round_layer(
     )
     lower = np.zeros(where.shape, np.float32)
     if hair is not None:
-        halves[0] = face_front(halves[0], middle, where, weights, tube, hair)
+        own = face_front(halves[0], middle, where, weights, tube, hair)
+        halves[0] = halves[0] * (1 - frontal) + own * frontal
         lower = below_chin(where, weights)
     front, back = middle - halves[0], middle + halves[1]
     return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), hang, lower)

@@ -125,7 +125,10 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     solid = layers.extent & (coverage > 0.5)
     looks = look_at_head(small, layers.label == TRUNK, view)
     solid[TRUNK] &= ~looks.tufts
-    reliefs = [_relief(group, solid[group], layers, view, camera.scale, looks.hair) for group in range(GROUPS)]
+    # only of a face that looks into the camera can one trust that the body's features lie under the photo's
+    facing = transforms[BONES.index("head"), :, :3] @ (0, -1, 0)
+    frontal = float(np.clip((-facing[1] / np.linalg.norm(facing[:2]) - 0.87) / 0.1, 0, 1))
+    reliefs = [_relief(group, solid[group], layers, view, camera.scale, looks.hair, frontal) for group in range(GROUPS)]
     skin = skin_like(cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32), coverage > 0.5, view)
     shoes = {
         leg: find_shoe(small, layers.label == leg, skin, reliefs[leg].weights, side)
@@ -192,7 +195,7 @@ def _footwear(colours: np.ndarray, label: np.ndarray, skin: np.ndarray, body: Fi
 
 
 def _relief(
-    group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float, hair: np.ndarray
+    group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float, hair: np.ndarray, frontal: float
 ) -> Relief:
     skirt = None
     shoulder = layers.cut[group]
@@ -212,7 +215,7 @@ def _relief(
             parts.append(within(both, shoulder & both.closed))
     tube = union(tuple(parts))
     hair = hair if group == TRUNK else None
-    return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], hair, skirt)
+    return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], hair, frontal, skirt)
 
 
 def _textures(
