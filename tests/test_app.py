@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -377,6 +378,9 @@ def test_the_latest_of_two_choices_in_one_moment_is_put_on_the_photo(desk, examp
     refused = poll(wrong, None, "second", mended["fitting"], mended["fitted"])
     assert "not a picture" in refused["fit"]["text"]
     assert poll(wrong, None, "second", None, refused["fitted"]) == {"fit_timer": {"active": False}}, "asked but once"
+    for thread in threading.enumerate():  # the looks that were begun
+        if "_do_waiting" in thread.name:
+            thread.join(60)
 
 
 def test_a_motion_is_put_on_the_photo_where_no_worker_is(served, desk, example_photo, tmp_path):
