@@ -25,6 +25,7 @@ _MARGIN = 6  # pixels about a layer on the flat plane
 _INVENTED = 0.3  # part of the back's visibility that invented cloth has
 _PRINTED = (0.25, 0.5)  # of the way in from the outline: there the back becomes the print of the front
 _AROUND = 0.6  # and so far in the back is laid out
+_SHOULDER = (0.5, 0.8)  # of the outline's way inward that leads down, where it becomes a shoulder's
 _AS_IT_IS = ("head", "neck01", "wrist.L", "wrist.R", "foot.L", "foot.R")
 _GARMENTS = ((TRUNK, ARM_L, ARM_R), (LEG_L, LEG_R))
 
@@ -61,6 +62,8 @@ def lay_out(
     inside = distance(closed)
     radius = cv2.dilate(np.where(solid, np.minimum(inside, 60), 0), disc(20))
     depth = inside / np.maximum(cv2.GaussianBlur(radius, (0, 0), 4.0), 1)
+    if hangs:  # over the shoulders one looks from behind as from in front
+        depth = np.maximum(depth, _smooth(_level(np.where(solid, inside, -inside)), *_SHOULDER))
     kept = cv2.GaussianBlur(keep.astype(np.float32), (0, 0), 1.0)
     printed = np.stack([kept, np.maximum(_smooth(depth, *_PRINTED), kept)])
     flat = unroll(
@@ -73,6 +76,13 @@ def lay_out(
     )
     lower, keep = (one[where].astype(np.float32) for one in (relief.lower * cell, keep))
     return Surface(flat, at * cell, lower, printed[:, where].astype(np.float32), keep, where)
+
+
+def _level(inside: np.ndarray) -> np.ndarray:
+    """(h,w) f32 0..1: how level the outline runs at distances inside of it (h,w), which are negative beyond it."""
+    near = cv2.GaussianBlur(np.clip(inside, -20, 60), (0, 0), 4.0)
+    slope = [cv2.GaussianBlur(cv2.Sobel(near, cv2.CV_32F, *way), (0, 0), 2.0) for way in ((1, 0), (0, 1))]
+    return np.abs(slope[1]) / np.maximum(np.hypot(*slope), 1e-3)
 
 
 def bare_skin(skin: np.ndarray, own: np.ndarray, weights: np.ndarray) -> np.ndarray:
