@@ -385,8 +385,8 @@ def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.
 
 
 def _without_steps(colour: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Premultiplied colour (H,W,3) and alpha (H,W) with the outline's pixels mixed with their neighbours: with one sample
-    a pixel it is a staircase."""
+    """Premultiplied colour (H,W,3) and alpha (H,W) with the outline's pixels mixed with their neighbours: with one
+    sample a pixel it is a staircase."""
     soft = cv2.GaussianBlur(alpha, (0, 0), _STEP)
     rim = np.abs(soft - alpha) > 0.02
     return np.where(rim[..., None], cv2.GaussianBlur(colour, (0, 0), _STEP), colour), np.where(rim, soft, alpha)
