@@ -169,7 +169,8 @@ def paint_around(
     # a face seen half from the side has on its other side what is seen on this one
     sides = np.clip((np.abs(map_.degrees()) - 12) / 10, 0, 1) * (np.abs(map_.degrees()) < 85)
     other = (sure * grow(bare, 2)[..., None])[:, ::-1] * (turned * sides)[None, :, None]
-    other = other * np.clip((distance(known) - 4) / 6, 0, 1)[..., None]  # no second eye beside half of one
+    # and no second eye beside half of one
+    other = other * np.clip(distance(known) / (0.02 * map_.width) - 1, 0, 1)[..., None]
     out = plain + (shown - plain)[:, ::-1] * other
     if zone.any():
         own = known & labels[0]
