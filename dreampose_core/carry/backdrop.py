@@ -16,7 +16,8 @@ _ROUNDS = 12
 _SCALE = 5.0  # levels: what differs by more is not the backdrop
 _PLAIN = 0.8  # of the known pixels that a plain backdrop has within that of its model
 _TINY = 1e-2  # pixels: keeps rows solvable in which nothing is known
-_CAST = 1.5, 150.0  # levels by which shadows and reflections differ; things in the room differ by more
+_FAINT = 1.5  # levels by which a shadow or a reflection differs at least
+_STRONG = 150.0  # and at most: things in the room differ by more
 _SHADOW = 0.55  # how much darker the ground is right under a sole
 _FOOT = 0.05  # of the person's height, in which the ground still feels a sole
 
@@ -35,13 +36,22 @@ def plain_backdrop(photo: np.ndarray, known: np.ndarray, unit: float) -> np.ndar
     off = np.abs(rest).max(-1)
     if (off[known] < _SCALE).mean() < _PLAIN:
         return None
-    faint, strong = _CAST
-    differs = (cv2.GaussianBlur(off, (0, 0), unit) > faint) & (off < strong) & known
-    cast = grow(_joined(differs, grow(~known, 3 * unit)), 2 * unit)
-    room = known & ~cast
-    share = cv2.GaussianBlur(room.astype(np.float32), (0, 0), 1.5 * unit) * room
+    tone = _local_mean(rest, known, 1.5 * unit)
+    depth = np.abs(tone).max(-1)
+    differs = (depth > _FAINT) & (off < _STRONG) & known
+    room = known & ~grow(_joined(differs, grow(~known, 3 * unit)), 2 * unit)
     even = smooth_fill(rest, room, 30)
-    return model + even + (rest - even) * share[..., None]
+    share = (cv2.GaussianBlur(room.astype(np.float32), (0, 0), 1.5 * unit) * room)[..., None]
+    # in a faint shadow the photo keeps its grain, a deep one and its edges go whole
+    clear = np.where(known, np.clip((depth - 4) / 6, 0, 1), 1)[..., None]
+    return image + (1 - share) * (even - tone + clear * (tone - rest))
+
+
+def _local_mean(values: np.ndarray, among: np.ndarray, sigma: float) -> np.ndarray:
+    """(H,W,3) f32: means of values (H,W,3) around each pixel of the mask (H,W) bool, of those in it."""
+    weight = among.astype(np.float32)[..., None]
+    share = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+    return cv2.GaussianBlur(values * weight, (0, 0), sigma) / np.maximum(share, 1e-3)
 
 
 def shade_at_feet(photo: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> float:

@@ -181,12 +181,12 @@ def _complete(photo: np.ndarray, person: np.ndarray, unit: float) -> np.ndarray:
         across, trust = _across(image, ~hidden, unit)
         filled = smooth + (across - smooth) * cv2.GaussianBlur(trust, (0, 0), 1.5 * unit)[..., None]
         filled = np.where(hidden[..., None], filled, image)
-    made = np.abs(filled - image).max(-1, keepdims=True) > 0.5
+    made = np.abs(filled - image).max(-1, keepdims=True) > 3  # the rest has the photo's own grain
     detail = image - cv2.GaussianBlur(image, (0, 0), 1.2)
     ring = grow(hidden, 12 * unit) & ~grow(hidden, 2 * unit)
     spread = np.median(np.abs(detail[ring])) * 1.48 if ring.any() else 0.0
     grain = np.random.default_rng(0).standard_normal(photo.shape[:2]).astype(np.float32)[..., None]
-    filled += min(float(spread), 4.0) * grain * made
+    filled += min(float(spread), 4.0) * grain * (hidden[..., None] | made)
     return np.clip(filled + 0.5, 0, 255).astype(np.uint8)
 
 
