@@ -369,19 +369,22 @@ def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.
     for i in range(len(layers)):
         if i not in (TRUNK, ARM_L, ARM_R):
             depth[i] = np.maximum(depth[i], trunk + 1e-3)
-    used = np.flatnonzero(np.isfinite(depth).any(0))
+    out = np.zeros((count, 5), np.float32)
+    there = np.isfinite(depth)
+    many = there.sum(0)
+    for i in range(len(layers)):  # most pixels show one layer, which needs no order
+        alone = np.flatnonzero(there[i] & (many == 1))
+        out[alone, 4] = alpha[i, alone]
+        out[alone, :4] = alpha[i, alone, None] * rest[i, alone]
+    used = np.flatnonzero(many > 1)
     order = np.argsort(depth[:, used], 0)
-    out = np.zeros((len(used), 5), np.float32)
     free = np.ones(len(used), np.float32)
-    for rank in range(len(layers)):
-        layer = order[rank]
+    for layer in order:
         part = free * alpha[layer, used]
-        out[:, :4] += part[:, None] * rest[layer, used]
-        out[:, 4] += part
+        out[used, :4] += part[:, None] * rest[layer, used]
+        out[used, 4] += part
         free -= part
-    full = np.zeros((count, 5), np.float32)
-    full[used] = out
-    return full[:, :3], full[:, 4], full[:, 3]
+    return out[:, :3], out[:, 4], out[:, 3]
 
 
 def _without_steps(colour: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -389,7 +392,9 @@ def _without_steps(colour: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, n
     sample a pixel it is a staircase."""
     soft = cv2.GaussianBlur(alpha, (0, 0), _STEP)
     rim = np.abs(soft - alpha) > 0.02
-    return np.where(rim[..., None], cv2.GaussianBlur(colour, (0, 0), _STEP), colour), np.where(rim, soft, alpha)
+    colour, alpha = colour.copy(), np.where(rim, soft, alpha)
+    colour[rim] = cv2.GaussianBlur(colour, (0, 0), _STEP)[rim]
+    return colour, alpha
 
 
 def _average(samples: np.ndarray, fine: int) -> np.ndarray:
