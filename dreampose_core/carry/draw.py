@@ -9,14 +9,14 @@ from weakref import WeakKeyDictionary
 import cv2
 import numpy as np
 
-from dreampose_core.carry.around import Around
 from dreampose_core.carry.backdrop import contact_shadow
-from dreampose_core.carry.drape import drape, hug
-from dreampose_core.carry.feet import built_share, draw_foot, each_foot, leg_share, shade_by
+from dreampose_core.carry.cloth.drape import drape, hug
+from dreampose_core.carry.cloth.skirt import STILL, hanging
+from dreampose_core.carry.feet.drawing import built_share, draw_foot, each_foot, leg_share, shade_by
 from dreampose_core.carry.fill import disc
+from dreampose_core.carry.head.around import Around
 from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.sheet import Sheet
-from dreampose_core.carry.skirt import STILL, hanging
 from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
@@ -56,7 +56,7 @@ class _Drawn:
 
 
 def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
-    """The sheet's person in that pose, seen by the photo's camera; swing (3,): of its loose cloth, see swing.py."""
+    """The sheet's person in that pose, seen by the photo's camera; swing (3,): of loose cloth, see cloth/swing.py."""
     body, figure = sheet.body, load_figure()
     height, width = sheet.background.shape[:2]
     transforms = bone_transforms(figure, body.shape, pose)

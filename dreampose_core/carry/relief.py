@@ -12,10 +12,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from dreampose_core.carry.cloth.skirt import Skirt, cushion, middle_depth, open_hem, soft_weights
+from dreampose_core.carry.cloth.skirt import ramp as skirt_ramp
 from dreampose_core.carry.fill import disc, distance, grow, shrink, smooth_fill
-from dreampose_core.carry.head import below_chin, face_front, head_volume
-from dreampose_core.carry.skirt import Skirt, cushion, middle_depth, open_hem, soft_weights
-from dreampose_core.carry.skirt import ramp as skirt_ramp
+from dreampose_core.carry.head.volume import below_chin, face_front, head_volume
 from dreampose_core.carry.views import Tube
 
 

@@ -13,15 +13,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dreampose_core.carry.around import lay_around, measure_skull, paint_around
-from dreampose_core.carry.behind import Seen, back_colours, look_at_head
+from dreampose_core.carry.cloth.skirt import hanging, measure_skirt
+from dreampose_core.carry.cloth.wrap import Surface, bare_skin, lay_out, wrap
+from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
+from dreampose_core.carry.feet.reading import Shoe, as_pair, dress_back, find_shoe, read_footwear, without_straps
 from dreampose_core.carry.fill import grow, mirror_fill
-from dreampose_core.carry.footwear import NOTHING_KNOWN
+from dreampose_core.carry.head.around import lay_around, measure_skull, paint_around
+from dreampose_core.carry.head.behind import Seen, back_colours, look_at_head
 from dreampose_core.carry.layers import Layers, skin_like, split
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
 from dreampose_core.carry.relief import Relief, round_layer
-from dreampose_core.carry.shoes import Shoe, as_pair, dress_back, find_shoe, read_footwear, without_straps
-from dreampose_core.carry.skirt import hanging, measure_skirt
 from dreampose_core.carry.views import (
     ARM_L,
     ARM_R,
@@ -36,7 +37,6 @@ from dreampose_core.carry.views import (
     view_body,
     within,
 )
-from dreampose_core.carry.wrap import Surface, bare_skin, lay_out, wrap
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody
@@ -72,11 +72,11 @@ class Sheet:
     flat: np.ndarray  # (h,w,4) uint8 colours and visibility of the layers laid out flat, side by side
     laid: np.ndarray  # (2N,2) f32 where each vertex of the front, then of the back, lies there
     headed: np.ndarray  # (2,N) f32 how far front and back take the unrolled head's texture where it is not seen
-    head: np.ndarray  # (h,w,5) uint8 that texture, see around.py
-    around: np.ndarray  # (6,) f64 how it lies about the head, see around.py
+    head: np.ndarray  # (h,w,5) uint8 that texture, see head/around.py
+    around: np.ndarray  # (6,) f64 how it lies about the head, see head/around.py
     faces: np.ndarray  # (F,3) int32, front faces turn clockwise in the photo
     face_start: np.ndarray  # (2L+1,) int32 first face of each layer's body, then of its fringe
-    footwear: np.ndarray  # (2,17) f32 what the left and the right foot wear, see footwear.py
+    footwear: np.ndarray  # (2,17) f32 what the left and the right foot wear, see feet/footwear.py
     cell: float  # photo pixels between neighbouring vertices
     shade: float = 0.0  # how dark the ground at the feet is, see backdrop.py
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from dreampose_core.carry import carry, make_sheet
+from dreampose_core.carry.cloth.unroll import unroll
+from dreampose_core.carry.cloth.weave import cut_cloth, variation, weave
+from dreampose_core.carry.cloth.wrap import bare_skin
 from dreampose_core.carry.draw import _whole
-from dreampose_core.carry.unroll import unroll
-from dreampose_core.carry.weave import cut_cloth, variation, weave
-from dreampose_core.carry.wrap import bare_skin
 from pose_tools.body.figure import BONES, Camera, Pose, load_figure
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import Hits, draw_iuv

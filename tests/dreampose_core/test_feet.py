@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet
-from dreampose_core.carry.drape import hug
-from dreampose_core.carry.feet import built_share, leg_share, shade_by
-from dreampose_core.carry.footwear import (
+from dreampose_core.carry.cloth.drape import hug
+from dreampose_core.carry.feet.drawing import built_share, leg_share, shade_by
+from dreampose_core.carry.feet.footwear import (
     BARE,
     CLOSED,
     HEEL,
@@ -22,7 +22,7 @@ from dreampose_core.carry.footwear import (
     foot_surfaces,
     worn,
 )
-from dreampose_core.carry.shoes import as_pair, read_footwear, without_straps
+from dreampose_core.carry.feet.reading import as_pair, read_footwear, without_straps
 from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv

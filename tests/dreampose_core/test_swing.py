@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dreampose_core.carry.swing import MOST_LEAN, MOST_TWIST, swings
+from dreampose_core.carry.cloth.swing import MOST_LEAN, MOST_TWIST, swings
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import Pose, load_figure
 from pose_tools.body.fit import FittedBody

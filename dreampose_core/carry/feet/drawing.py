@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from dreampose_core.carry.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
+from dreampose_core.carry.feet.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
 from pose_tools.body.raster import raster

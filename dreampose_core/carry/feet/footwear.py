@@ -1,7 +1,7 @@
 """Feet and shoes as surfaces of their own, for the sides from which the photo does not show them.
 
 A photo shows a foot from the front, end on: all of its length lies in a few pixels. So what stands on the foot bone is
-built instead, from the figure's foot and a few numbers that were read off the photo (see shoes.py): the skin of the
+built instead, from the figure's foot and a few numbers that were read off the photo (see reading.py): the skin of the
 foot, a shoe about it that is open as far as the photo says, and a heel under a foot that stands pitched.
 
 Lengths in metres, the body at rest: forward is -y, up is z; heights count from the sole.

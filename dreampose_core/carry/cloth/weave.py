@@ -2,7 +2,7 @@
 
 After Kwatra et al., Graphcut textures (2003), with watersheds of the difference (Cousty et al., Watershed cuts, 2009)
 in place of least cuts. A fine grain is laid over a smooth fill; what varies more, a print, is taken as it is.
-quilt.py lays small soft pieces, as hair needs them.
+head/quilt.py lays small soft pieces, as hair needs them.
 """
 
 from __future__ import annotations

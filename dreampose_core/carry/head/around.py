@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.fill import bleed, distance, grow, shrink, smooth_fill
-from dreampose_core.carry.quilt import largest_piece, quilt
+from dreampose_core.carry.head.quilt import largest_piece, quilt
 from pose_tools.body.figure import BONES, load_figure
 from pose_tools.body.raster import raster
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dreampose_core.carry.cloth.unroll import Unrolled, unroll
+from dreampose_core.carry.cloth.weave import PLAIN, Cloth, cut_cloth, variation, weave
 from dreampose_core.carry.fill import bleed, disc, distance, grow, shrink, smooth_fill
 from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.relief import Relief
-from dreampose_core.carry.unroll import Unrolled, unroll
 from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
-from dreampose_core.carry.weave import PLAIN, Cloth, cut_cloth, variation, weave
 from pose_tools.body.figure import BONES
 from pose_tools.body.raster import raster
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from dreampose_core.carry.feet.footwear import BARE, CLOSED, PUMP, SANDAL, SOLES, Footwear, foot_surfaces
 from dreampose_core.carry.fill import grow, shrink
-from dreampose_core.carry.footwear import BARE, CLOSED, PUMP, SANDAL, SOLES, Footwear, foot_surfaces
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
 from pose_tools.body.motion import HEEL, SEEN_FROM_ABOVE
