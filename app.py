@@ -34,6 +34,7 @@ import gradio as gr  # noqa: E402
 from gradio.data_classes import FileData, ImageData  # noqa: E402
 
 from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN  # noqa: E402
+from dreampose_core.compare_desk import NOTHING  # noqa: E402
 from dreampose_core.desk import GO_NEW, LIFETIME, SHARE, Desk  # noqa: E402
 from dreampose_core.fold import (  # noqa: E402
     BACKDROPS,
@@ -221,7 +222,7 @@ def lay_out(house: House, examples: list[Path]) -> tuple[dict, gr.HTML]:
         "job": gr.State(None),  # the job in hand
         "held": gr.State(None),  # the job whose photo is still in the photo's place
         "clip": gr.State(None),  # the film on show, if it is the visitor's own
-        "opening": gr.State(None),  # the film that is being put beside it
+        "opening": gr.State(None),  # it, and the film that is being put beside it
         "both_timer": gr.Timer(POLL_SECONDS / 2, active=False),
         "subject": gr.State(None),  # the chosen subject, None for a photo
         "timer": gr.Timer(POLL_SECONDS, active=False),
@@ -317,9 +318,9 @@ def wire(page: gr.Blocks, desk: Desk, part: dict, pictures: gr.HTML) -> None:
             if told is None:
                 raise
             gr.Warning(told, title="")
-            timers = {desk.poll: "timer", motions.poll_fitting: "fit_timer", compare.poll: "both_timer"}
-            stop = timers.get(handler) if isinstance(error, BadInput) else None  # a disk may have room again
-            changes = {stop: Look(active=False)} if stop else {}
+            stopped, still = {compare.poll: NOTHING}, Look(active=False)
+            stopped |= {desk.poll: {"timer": still}, motions.poll_fitting: {"fit_timer": still}}
+            changes = stopped.get(handler, {}) if isinstance(error, BadInput) else {}  # a disk may have room again
         shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 

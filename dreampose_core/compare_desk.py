@@ -22,7 +22,7 @@ from dreampose_core.comparison import (
     settings_of,
     wishes,
 )
-from dreampose_core.composer import Composer
+from dreampose_core.composer import AT_ONCE, Composer
 from dreampose_core.library import ClipEntry, Library
 from dreampose_core.parts import Look, Parts
 from dreampose_core.service import House
@@ -55,24 +55,30 @@ class CompareDesk:
             return closed | self._open(library, clip, films[0])
         return closed
 
-    def open(self, browser: str | None, other: str, shown: str | None) -> Parts:
-        """Put the film on show beside another one of the library, at once or as soon as their video is made."""
+    def open(self, browser: str | None, other: str, shown: str | None, wait: float = AT_ONCE) -> Parts:
+        """Put the film on show beside another one of the library, at once or as soon as their video is made.
+
+        The answer is marked `asked`: another film may be on show by the time that it comes. wait: as Composer.ask's.
+        """
         library = self.house.library(browser)
-        return self._open(library, library.clip(shown), library.clip(other))
+        told = self._open(library, library.clip(shown), library.clip(other), wait)
+        return told | {"compare": told["compare"] | {"asked": True}} if "compare" in told else told
 
-    def poll(self, browser: str | None, shown: str | None, opening: str | None) -> Parts:
-        """How the video is coming along that puts the film on show beside another one."""
-        return self.open(browser, opening, shown) if shown and opening else NOTHING
+    def poll(self, browser: str | None, shown: str | None, opening: tuple[str, str] | None) -> Parts:
+        """How the video of two films is coming along, as long as the first of them is on show."""
+        if not opening or opening[0] != shown:
+            return NOTHING
+        return self.open(browser, opening[1], shown, wait=0.0)
 
-    def _open(self, library: Library, clip: ClipEntry, other: ClipEntry) -> Parts:
+    def _open(self, library: Library, clip: ClipEntry, other: ClipEntry, wait: float = AT_ONCE) -> Parts:
         both, films = in_order(clip, other), others(library, clip)
         try:
-            done = self.composer.ask(library, *both)
+            done = self.composer.ask(library, *both, wait)
         except BadInput as error:
             return NOTHING | {"compare": self._view(library, clip, films) | {"wrong": str(error), "chosen": other.id}}
         if done is None:
             return NOTHING | {"compare": self._view(library, clip, films, other)}
-        return {"opening": other.id, "both": {"fraction": done}, "both_timer": Look(active=True)}
+        return {"opening": (clip.id, other.id), "both": {"fraction": done}, "both_timer": Look(active=True)}
 
     def make(self, browser: str | None, switch: str, shown: str | None) -> str:
         """Begin the film that differs from the one on show by a switch; returns the job's id."""
@@ -117,6 +123,7 @@ class CompareDesk:
             ],
             "why_not": why_not,
             "wrong": "",
+            "asked": False,
             "open": self._opened(library, clip, opened) if opened else None,
         }
 

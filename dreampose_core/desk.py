@@ -204,8 +204,8 @@ class Desk:
         entry = library.clip(clip)
         for path in (entry.video, entry.side_by_side, entry.gif, entry.frames):
             self.window.hide(path)
-        self.compare.forget(library, clip)
         library.delete_clip(clip)
+        self.compare.forget(library, clip)  # afterwards: a video of both that is done by then is taken away here
         left = {entry.id: entry for entry in library.clips()}
         if shown == clip:
             changed = NOTHING | {"show": HIDDEN, "clip": None, "compare": None}

@@ -327,7 +327,9 @@ class Service:
             job: The id that `animate` or `extract` returned.
             visitor: The visitor that `animate` or `extract` returned.
         """
-        return self._tell(self.house.library(visitor), job)
+        library = self.house.library(visitor)
+        self.house.mind(library, job)
+        return self._tell(library, job)
 
     def cancel(self, job: str, visitor: str = "") -> dict:
         """Stop a film or an extraction that waits or is at work.

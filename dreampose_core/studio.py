@@ -371,6 +371,7 @@ def _render(
     folder, profile = order.folder / "frames", order.profile
     folder.mkdir(exist_ok=True)
     files = [folder / f"frame_{i:04d}.png" for i in range(len(finish))]
+    _put_away_old(order, files)
     interval = settings.guidance_interval or profile.guidance_interval
     guidance = Guidance(settings.s1, settings.s2, interval)
     if order.compile:
@@ -403,6 +404,19 @@ def _render(
     for index, frame in rendered:
         write_picture(files[index], finish.put(index, frame))
     return files
+
+
+def _put_away_old(order: Order, frames: list[Path]) -> None:
+    """Delete the frames that are older than a sheet or a finetune of theirs, as one of an earlier version is laid anew:
+    half a film of each would not fit together."""
+    subject, asked = order.library.subject_folder(order.subject), order.settings
+    sources = [subject / SHEET]
+    sources += [subject / FINE_FOLDER / SHEET] if asked.detailed else []
+    sources += [_tuned_folder(order) / FINISHED] if asked.finetuned else []
+    laid = max(path.stat().st_mtime_ns for path in sources if path.exists())
+    for frame in frames:
+        if frame.exists() and frame.stat().st_mtime_ns < laid:
+            frame.unlink()
 
 
 def _write(

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +39,9 @@ class Window:
         return self.served(Path(self.show(path, name)))
 
     def hide(self, path: Path) -> None:
-        """Take a file back that may have been shown."""
-        shutil.rmtree(self._place(path), ignore_errors=True)
+        """Take a file back that may have been shown, unless it is gone."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._place(path), ignore_errors=True)
 
     def _place(self, path: Path) -> Path:
         stamp = f"{path}{path.stat().st_mtime_ns}".encode()

@@ -218,6 +218,9 @@ def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, exam
     assert not page.locator("#film").is_visible() and page.locator(".card.film").count() == 2
     page.wait_for_function("(v => !v.paused && v.currentTime > 0)(document.querySelector('#compare video'))")
 
+    late = "studio.compare({asked: true, film: 'another', others: [], makes: [], open: null})"
+    assert 'class="pair"' in page.evaluate(late), "an answer for a film that is no more on show changes nothing"
+
     # scrubbed by its keys, both show the same moment: the halves of one picture of the video
     page.click(".play")
     moment, divider = page.get_by_label("Moment of both films"), page.get_by_label("Divider between the two films")

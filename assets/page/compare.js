@@ -7,6 +7,13 @@ Object.assign(window.studio, (() => {
   const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 4.5h2v7H5zM9 4.5h2v7H9z" fill="currentColor"/></svg>';
   const ARROWS = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6 4.5L2.5 8 6 11.5M10 4.5L13.5 8 10 11.5"/></svg>';
 
+  // What is shown is of the film on show: the answer to an earlier wish may come when another one was opened meanwhile.
+  let kept = null;
+  function current(value) {
+    if (!value?.asked || value.film === kept?.film) kept = value;
+    return kept;
+  }
+
   function choice(value) {
     if (!value.others.length) return "";
     const option = (one) => `<option value="${esc(one.id)}"${one.id === value.chosen ? " selected" : ""}>${esc(one.title)}</option>`;
@@ -66,9 +73,10 @@ Object.assign(window.studio, (() => {
         aria-label="The video of both"><i style="width: ${percent}%"></i></div></div>`;
   }
 
-  // {film, others: [{id, title, same}], chosen, makes: [{switch, words, seconds}], why_not, wrong,
+  // {film, others: [{id, title, same}], chosen, makes: [{switch, words, seconds}], why_not, wrong, asked,
   //  open: null | {address, fps, shape, films: [{label}] * 2, readouts: [{title, meaning, values}], said, notes}}
-  function compare(value) {
+  function compare(told) {
+    const value = current(told);
     if (!value) return "";
     const { open } = value;
     if (!open) {
@@ -142,7 +150,8 @@ Object.assign(window.studio, (() => {
       busy = false;
       element.dataset.mode = mode;
       delete element.dataset.busy;
-      const { value } = props;
+      const value = current(props.value);
+      if (value !== props.value) props.value = value;
       const select = one("select");
       if (select) select.value = value.chosen;
       const open = value?.open;
@@ -171,7 +180,7 @@ Object.assign(window.studio, (() => {
     function ask(id) {
       busy = asked = true;
       element.dataset.busy = "";
-      setTimeout(() => { busy = false; delete element.dataset.busy; }, 60000);
+      setTimeout(() => { busy = false; delete element.dataset.busy; }, 3000); // making the video of both may take longer
       trigger("pick", { id });
     }
 

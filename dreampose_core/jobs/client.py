@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -33,10 +34,15 @@ from pose_tools.extract import Request
 PROJECT = Path(__file__).resolve().parents[2]  # where `python -m dreampose_core...` finds the packages
 IDLE_EXIT = 600  # seconds
 ALONE = 10.0  # seconds without a sign of life; a worker that starts needs a few
+START_AGAIN = 10.0  # seconds from one start of a worker to the next for jobs that were left alone
 FITTINGS_LAST = 3600  # seconds; another tab may still show one
 MORE = "more"  # begins the names of further photos in a job's folder
 ROOM_NEEDED = 300 * 2**20  # bytes a job may write beside a film: weights, checkpoints, poses
 PIXEL_ROOM = 5  # bytes for each pixel of a film: its frames as PNG, once more in the zip, and the videos
+
+
+_started: dict[Path, float] = {}  # when this process last started a worker for a lock, by the monotonic clock
+_starting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -261,16 +267,21 @@ def forget(library: Library, job: str) -> None:
     library.delete_job_folder(job)
 
 
-def ensure_worker(root: Path, device: str = "cpu") -> None:
+def ensure_worker(root: Path, device: str = "cpu", since: float = 0.0) -> None:
     """Start a worker process for the library root and device unless one lives.
 
     It outlives its starter, ends by itself some minutes after the last job, and writes to worker-DEVICE.log.
+    since: none is started where this process started one less than so many seconds ago.
     """
     lock = lock_path(root, device)
     if is_held(lock):
         return
     command = [sys.executable, "-m", "dreampose_core.jobs.worker", "--library", str(Path(root).resolve())]
-    with lock.with_suffix(".log").open("ab") as log:
+    with _starting, lock.with_suffix(".log").open("ab") as log:
+        now = time.monotonic()
+        if lock in _started and now - _started[lock] < since:
+            return
+        _started[lock] = now
         subprocess.Popen(
             [*command, "--device", device, "--idle-exit", str(IDLE_EXIT)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=PROJECT,
@@ -282,7 +293,7 @@ def mind(library: Library, job: str) -> None:
     row = _own(library, Store(library.root), job)
     alone = not row.ended and time.time() - (row.heartbeat or row.created) > ALONE
     if alone:
-        ensure_worker(library.root, row.device)
+        ensure_worker(library.root, row.device, since=START_AGAIN)
 
 
 def sweep(root: Path, lifetime: float) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dreampose_core import composer
 from dreampose_core.compare_desk import NOTHING, CompareDesk
 from dreampose_core.comparison import (
     common_rate,
@@ -13,6 +14,7 @@ from dreampose_core.comparison import (
     films_of_both_with,
     in_order,
     others,
+    path_of_both,
     settings_of,
     wishes,
 )
@@ -203,22 +205,56 @@ def test_the_video_of_both_is_made_while_the_page_goes_on(library, desk):
     other = add_film(library, replace(WALK, frames=40, seed=1), size=(320, 256), grey=20)
     with desk.composer._turn:  # it is at work for somebody else
         told = desk.open(library.visitor, before.id, film.id)
-        assert "compare" not in told and (told["opening"], told["both_timer"]["active"]) == (before.id, True)
-        assert desk.open(library.visitor, other.id, film.id)["opening"] == other.id, "another choice is heard at once"
+        assert "compare" not in told and (told["opening"], told["both_timer"]["active"]) == ((film.id, before.id), True)
+        asked = desk.open(library.visitor, other.id, film.id)["opening"]
+        assert asked == (film.id, other.id), "another choice is heard at once"
+        assert desk.poll(library.visitor, other.id, told["opening"]) == NOTHING, "another film was opened"
     seen, until = [told["both"]["fraction"]], time.monotonic() + 60
-    while "compare" not in (told := desk.poll(library.visitor, film.id, before.id)):
+    while "compare" not in (told := desk.poll(library.visitor, film.id, (film.id, before.id))):
         assert time.monotonic() < until, "waited too long"
         seen.append(told["both"]["fraction"])
+        time.sleep(0.02)
     assert seen == sorted(seen) and seen[0] < 1 and all(0 <= each <= 1 for each in seen)
     assert told["compare"]["open"] and told["opening"] is None and not told["both_timer"]["active"]
-    assert desk.poll(library.visitor, film.id, None) == NOTHING, "another film was opened"
+    assert (told["compare"]["film"], told["compare"]["asked"]) == (film.id, True)
+    assert not desk.offer(library, other, at_once=True)["compare"]["asked"], "a film that is opened is on show"
+    assert desk.poll(library.visitor, film.id, None) == NOTHING, "nothing is being made"
 
     broken = add_film(library, replace(WALK, seed=2))
     broken.video.write_bytes(b"no film any more")
     while "compare" not in (told := desk.open(library.visitor, broken.id, film.id)):
         assert time.monotonic() < until, "waited too long"
-    assert told["compare"]["open"] is None and told["compare"]["wrong"].endswith(".")
+    with pytest.raises(BadInput) as reason:
+        probe(broken.video)
+    assert told["compare"]["open"] is None and told["compare"]["wrong"] == str(reason.value)
     assert told["compare"]["chosen"] == broken.id and not told["both_timer"]["active"]
+
+
+def test_what_became_of_a_video_is_not_told_when_it_is_past(library, monkeypatch):
+    film, before = add_film(library, WALK), add_film(library, replace(WALK, finetuned=False))
+    maker, good = composer.Composer(), film.video.read_bytes()
+    path = path_of_both(library, before, film)
+
+    def made():
+        making = maker._makings.get(path)
+        with maker._turn:
+            assert maker.ask(library, before, film, wait=0.0) == 0.0, "it is begun"
+        assert maker._makings[path] is not making and maker._makings[path].over.wait(30)
+
+    film.video.write_bytes(b"no film any more")
+    made()
+    film.video.write_bytes(good)
+    with pytest.raises(BadInput):
+        maker.ask(library, before, film)
+    film.video.write_bytes(b"no film any more")
+    made()
+    film.video.write_bytes(good)
+    monkeypatch.setattr(composer, "KEPT", 0.0)
+    made()  # nobody heard that it failed before
+    monkeypatch.undo()
+    path.unlink()
+    made()  # the video was taken away since
+    assert maker.ask(library, before, film) is None and path.exists()
 
 
 def test_the_common_rate_shows_every_frame_of_both_where_it_can():
@@ -257,6 +293,7 @@ def test_a_comparison_is_opened_taken_away_and_kept_from_others(library, desk):
     assert not films_of_both_with(library, film.id)
     with pytest.raises(FileNotFoundError):
         open(shown, "rb")
+    desk.window.hide(path_of_both(library, before, film))  # in another tab
 
 
 def test_only_a_film_that_is_missing_is_made(library, desk):

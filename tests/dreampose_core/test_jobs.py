@@ -17,6 +17,7 @@ from dreampose_core.jobs import client
 from dreampose_core.jobs.lock import is_held, lock_path, take
 from dreampose_core.jobs.store import Store
 from dreampose_core.library import LOCAL, Library, new_visitor
+from dreampose_core.service import House, Service
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.trouble import sentence_for
 from dreampose_core.views import progress_view
@@ -347,9 +348,15 @@ def test_a_job_that_was_left_alone_gets_a_worker(library, monkeypatch):
     monkeypatch.setattr(client, "ALONE", 0.0)
     client.mind(library, job)
     assert started[0][1:5] == ["-m", "dreampose_core.jobs.worker", "--library", str(library.root.resolve())]
+    service = Service(House(library.root))
+    client.mind(library, job)
+    assert service.status(job)["state"] == "queued" and len(started) == 1, "that one may take long to start"
+    monkeypatch.setattr(client, "START_AGAIN", 0.0)
+    service.status(job)
+    assert len(started) == 2, "a program that asks is minded too"
     client.cancel(library, job)
     client.mind(library, job)
-    assert len(started) == 1, "nobody waits for it any more"
+    assert len(started) == 2, "nobody waits for it any more"
     with pytest.raises(BadInput, match="no such job"):
         client.mind(library, "0" * 24)
 

@@ -17,12 +17,12 @@ import torch
 from PIL import Image
 
 from dreampose_core import finishing
-from dreampose_core.library import Library, read_json
+from dreampose_core.library import Library, read_json, write_picture
 from dreampose_core.profiles import PROFILES
 from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
-from dreampose_core.studio import Order, _ways, expected, make_clip, make_subject
+from dreampose_core.studio import SHEET, Order, _ways, expected, make_clip, make_subject
 from dreampose_core.views import clip_view
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
@@ -230,6 +230,25 @@ def test_a_photo_without_a_person(given, tmp_path):
     with pytest.raises(BadInput, match="No person was found"):
         make_clip(order)
     assert order.library.subjects() == []
+
+
+def test_a_film_that_goes_on_with_a_new_sheet_keeps_no_frame_of_the_old_one(whole, given, tmp_path):
+    order = order_for(tmp_path, given)
+
+    def stop(progress):
+        if progress.stage == "write":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        make_clip(order, stop)
+    for frame in (order.folder / "frames").iterdir():
+        write_picture(frame, np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    sheet = order.library.subject_folder("subject") / SHEET
+    with np.load(sheet) as data:
+        arrays = dict(data)
+    arrays.pop("shade")
+    np.savez(sheet, **arrays)  # as an earlier version left it
+    assert contents(make_clip(order)) == contents(whole[0])
 
 
 def test_speeds_are_remembered(whole, given, tmp_path):
