@@ -49,6 +49,7 @@ def round_layer(
     frontal: 0..1, how far its face may be the body's own. skirt: of a layer that ends as one.
     """
     known = tube.covers & grow(where, 1)
+    known = known if known.any() else tube.covers  # a rest of a layer beside its body moves as that does
     inner = shrink(known, 1)
     inner = inner if inner.any() else known
     middle = smooth_fill((tube.front + tube.back) / 2, inner)

@@ -44,6 +44,7 @@ from pose_tools.body.fit import FittedBody
 FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
 BACK_SEEN = 0.15  # visibility of the mirrored back
 _VERTEX = ("front", "back", "weights", "hang", "place", "axis", "open")
+_FORM = 1  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 
@@ -83,7 +84,7 @@ class Sheet:
     def save(self, path: str | Path) -> None:
         """Writes an .npz without pickled objects."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "body"}
-        np.savez_compressed(path, body=np.array(json.dumps(self.body.to_dict())), **arrays)
+        np.savez_compressed(path, form=np.array(_FORM), body=np.array(json.dumps(self.body.to_dict())), **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Sheet:
@@ -96,11 +97,11 @@ class Sheet:
 
     @classmethod
     def is_whole(cls, path: str | Path) -> bool:
-        """Whether a sheet is kept there with all that is drawn today; those of earlier versions are to be made anew."""
+        """Whether a sheet is kept there in today's form; those of earlier versions are to be made anew."""
         if not Path(path).exists():
             return False
         with np.load(path, allow_pickle=False) as data:
-            return {f.name for f in fields(cls)} <= set(data.files)
+            return {"form", *(f.name for f in fields(cls))} <= set(data.files) and int(data["form"]) == _FORM
 
 
 def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
@@ -190,7 +191,7 @@ def _footwear(colours: np.ndarray, label: np.ndarray, skin: np.ndarray, body: Fi
     for leg, side in ((LEG_L, "L"), (LEG_R, "R")):
         own = cv2.resize((label == leg).astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
         pair.append(read_footwear(colours, own, bare, body.shape, body.pose, body.camera, side))
-    rows = zip(as_pair(*pair), NOTHING_KNOWN, strict=True)
+    rows = zip(as_pair(*pair, body.shape), NOTHING_KNOWN, strict=True)
     return np.stack([nothing if wear is None else wear.to_row() for wear, nothing in rows])
 
 

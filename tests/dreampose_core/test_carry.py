@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dreampose_core.carry import Sheet, carry, make_sheet
+from dreampose_core.carry.cloth.skirt import Skirt, soft_weights
 from dreampose_core.carry.fill import mirror_fill, smooth_fill
 from dreampose_core.carry.layers import _behind_hands
 from dreampose_core.carry.matte import _gaps
@@ -218,13 +219,38 @@ def test_a_wide_skirt_hangs_from_the_hips_and_lies_outside_of_the_legs(person):
     assert _like(kicking.picture, DRESS)[thigh].mean() > 0.9
 
 
-def test_a_sheet_that_was_laid_before_something_was_drawn_is_to_be_laid_anew(person, tmp_path):
+def test_a_sheet_of_an_earlier_form_is_to_be_laid_anew(person, tmp_path):
     *_, sheet = person
     sheet.save(tmp_path / "sheet.npz")
     with np.load(tmp_path / "sheet.npz") as data:
-        np.savez(tmp_path / "old.npz", **{name: data[name] for name in data.files if name != "laid"})
-    kept = [Sheet.is_whole(tmp_path / f"{name}.npz") for name in ("sheet", "old", "none")]
-    assert kept == [True, False, False]
+        arrays = dict(data)
+    for lacks in ("laid", "form"):
+        np.savez(tmp_path / f"{lacks}.npz", **{name: value for name, value in arrays.items() if name != lacks})
+    np.savez(tmp_path / "old.npz", **arrays | {"form": arrays["form"] - 1})
+    kept = [Sheet.is_whole(tmp_path / f"{name}.npz") for name in ("sheet", "laid", "form", "old", "none")]
+    assert kept == [True, False, False, False, False]
+
+
+def test_a_mask_without_legs_makes_a_sheet():
+    photo, mask, body = _person(scale=2 / 3, yaw=30, arms=40)
+    part = draw_iuv(load_figure(), body.shape, body.pose, body.camera)[..., 0]
+    upper = ~((part >= 5) & (part <= 14)) & (part > 0)
+    photo[cv2.dilate(upper.astype(np.uint8), np.ones((3, 3))) == 0] = photo[0, 0]
+    sheet = make_sheet(photo, mask * upper, body)
+    assert np.abs(sheet.weights.sum(1) + sheet.hang - 1).max() < 1e-3
+    drawn = carry(sheet, _turned(body.pose, 30))
+    assert _like(drawn.picture, DRESS).sum() > 300
+
+
+def test_weights_far_from_a_skirt_are_weights():
+    rows = np.arange(60, dtype=np.float32)
+    skirt = Skirt(20, 40, 0 * rows + 20, 0 * rows + 5, 0 * rows + 3, 0.5)
+    where = np.zeros((60, 80), bool)
+    where[10:40, 15:25] = True
+    weights = np.zeros((60, 80, len(BONES)), np.float32)
+    weights[..., BONES.index("upperleg01.L")] = 1
+    mixed, hang = soft_weights(weights, where, skirt)
+    assert np.abs(mixed.sum(-1) + hang - 1).max() < 1e-3
 
 
 def test_a_slanted_hem_and_a_floor_length_one_are_cloth_to_their_last_row():

@@ -146,11 +146,20 @@ def test_a_shoe_is_a_closed_surface_and_open_where_its_kind_is():
 
 
 def test_a_pair_is_of_one_kind():
-    left, right = as_pair(_wear(BARE, 0.1), replace(_wear(PUMP, 0.3), throat=0.8))
-    assert (left.kind, left.throat, left.pitch) == (PUMP, 0.8, 0.1) and right.kind == PUMP
-    assert as_pair(None, right) == (None, right)
+    left, right = as_pair(_wear(BARE, 0.1), replace(_wear(PUMP, 0.3), throat=0.8), SHAPE)
+    assert (left.kind, left.throat, left.pitch) == (PUMP, 0.8, 0.3) and right.kind == PUMP
+    assert as_pair(None, right, SHAPE) == (None, right)
     again = Footwear.from_row(right.to_row())
     assert again.kind == PUMP and again.throat == pytest.approx(0.8) and np.allclose(again.upper, PAINT)
+
+
+@pytest.mark.parametrize("kind", [PUMP, SANDAL])
+def test_both_of_a_pair_have_a_heel_where_one_foot_was_fitted_flat(kind):
+    pair = as_pair(_wear(kind, 0.05), _wear(kind, 0.35), SHAPE)
+    assert all(foot_surfaces(wear, SHAPE, side)[-1].piece == HEEL for wear, side in zip(pair, "LR", strict=True))
+    for other, low, high in ((CLOSED, 0.05, 0.35), (kind, 0.25, 0.35), (kind, 0.02, 0.05)):  # each as it stands
+        pair = as_pair(_wear(other, low), _wear(other, high), SHAPE)
+        assert [wear.pitch for wear in pair] == [low, high]
 
 
 def test_a_leg_is_in_the_shade_of_the_one_before_it():

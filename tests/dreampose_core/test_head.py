@@ -28,8 +28,10 @@ def _like(picture: np.ndarray, colour: tuple[int, int, int], most: int = 45) -> 
     return np.abs(picture.astype(int) - colour).max(-1) < most
 
 
-def _drawn(lock: bool = False) -> tuple[np.ndarray, np.ndarray, FittedBody]:
-    """A bust with hair on the upper third of its head, lips, and a dress; a lock: hair that stands out of it."""
+def _drawn(
+    lock: bool = False, hair: tuple[int, int, int] = HAIR, share: float = 0.35
+) -> tuple[np.ndarray, np.ndarray, FittedBody]:
+    """A bust with hair on the upper `share` of its head, lips, and a dress; a lock: hair that stands out of it."""
     figure = load_figure()
     camera = Camera(SCALE, WIDTH / 2, 245.0, WIDTH, HEIGHT)
     body = FittedBody(np.zeros(len(figure.modes)), Pose.rest(), camera, 1.0, 0.0)
@@ -41,13 +43,13 @@ def _drawn(lock: bool = False) -> tuple[np.ndarray, np.ndarray, FittedBody]:
     tall = 0.2267 * SCALE  # from crown to chin
     photo[part > 0] = DRESS
     photo[head] = SKIN
-    strands = head & (y < rows[0] + 0.35 * tall)
-    photo[strands] = np.add(HAIR, 12 * np.sin(x * 1.7)[..., None])[strands]
+    strands = head & (y < rows[0] + share * tall)
+    photo[strands] = np.add(hair, 12 * np.sin(x * 1.7)[..., None])[strands]
     photo[head & (np.abs(y - rows[0] - 0.78 * tall) < 2) & (np.abs(x - WIDTH / 2) < 6)] = LIPS
     person = part > 0
     if lock:
         out = (np.abs(y - rows[0] - 0.25 * tall) < 2) & (x > WIDTH / 2) & (x < WIDTH / 2 + 36) & ~person
-        photo[out] = HAIR
+        photo[out] = hair
         person = person | out
     mask = cv2.GaussianBlur(person.astype(np.float32), (0, 0), 0.7)
     return photo.clip(0, 255).round().astype(np.uint8), mask, body
@@ -120,6 +122,16 @@ def test_a_lock_that_stands_out_has_no_volume(bust):
         without, with_lock = (carry(one, pose).alpha > 0.5 for one in (bust[2], sheet))
         beyond = cv2.distanceTransform((~without).astype(np.uint8), cv2.DIST_L2, 5)
         assert beyond[with_lock].max() < 3
+
+
+def test_a_thin_line_of_hair_goes_on_in_its_own_colour():
+    blond = (190, 140, 80)
+    photo, mask, body = _drawn(hair=blond, share=0.1)
+    behind = carry(make_sheet(photo, mask, body), _turned(body.pose, 180))
+    crown, chin = _head_rows(body)
+    at = slice(round(0.8 * crown + 0.2 * chin), round(0.5 * crown + 0.5 * chin))
+    head = cv2.erode((behind.alpha > 0.9).astype(np.uint8), np.ones((7, 7)))[at] > 0
+    assert np.abs(np.median(behind.picture[at][head], 0) - blond).max() < 15
 
 
 def test_places_around_a_head():

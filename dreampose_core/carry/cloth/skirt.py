@@ -120,9 +120,11 @@ def soft_weights(weights: np.ndarray, where: np.ndarray, skirt: Skirt) -> tuple[
     inside = where.astype(np.float32)
     sigma = max(2.0, 0.22 * width)
     share = cv2.GaussianBlur(inside, (0, 0), sigma) + 1e-6
+    near = share > 1e-3  # out of the blur's reach nothing would be left of the weights
     for bone in range(cloth.shape[-1]):
         if cloth[..., bone].any():
-            cloth[..., bone] = cv2.GaussianBlur(cloth[..., bone] * inside, (0, 0), sigma) / share
+            even = cv2.GaussianBlur(cloth[..., bone] * inside, (0, 0), sigma) / share
+            cloth[..., bone] = np.where(near, even, cloth[..., bone])
     rows = np.arange(len(where), dtype=np.float32)
     above = 0.12 * max(width, 20)
     soft = np.clip((rows - (crotch - 2 * above)) / (2.5 * above), 0, 1)

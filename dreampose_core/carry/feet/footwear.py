@@ -111,6 +111,13 @@ def _surfaces(row: bytes, shape: bytes, side: str) -> tuple[Surface, ...]:
     return tuple(out)
 
 
+def has_heel(wear: Footwear, shape: np.ndarray, side: str) -> bool:
+    """Whether a heel is built under that foot of the body with this shape (S,)."""
+    rest, joint, bone = _rest(figure := load_figure(), np.asarray(shape, np.float32), side)
+    toe = rest[figure.weights[:, bone] > 0.5, 1].min()
+    return wear.kind in (PUMP, SANDAL) and _lift(joint, toe, wear.pitch) > _LEAST_HEEL
+
+
 def _rest(figure: Figure, shape: np.ndarray, side: str) -> tuple[np.ndarray, np.ndarray, int]:
     bone = figure.bone(f"foot.{side}")
     return figure.rest_vertices(shape), figure.rest_joints(shape)[bone], bone

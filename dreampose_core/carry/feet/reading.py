@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from dreampose_core.carry.feet.footwear import BARE, CLOSED, PUMP, SANDAL, SOLES, Footwear, foot_surfaces
+from dreampose_core.carry.feet.footwear import BARE, CLOSED, PUMP, SANDAL, SOLES, Footwear, foot_surfaces, has_heel
 from dreampose_core.carry.fill import grow, shrink
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
@@ -163,19 +163,24 @@ def read_footwear(
     return _throat(wear, throat_row, shape, transforms, camera, side)
 
 
-def as_pair(left: Footwear | None, right: Footwear | None) -> tuple[Footwear | None, Footwear | None]:
-    """The two of a pair, which are of one kind and cut: an open toe, or a shoe at all, may show at one of them only."""
+def as_pair(
+    left: Footwear | None, right: Footwear | None, shape: np.ndarray
+) -> tuple[Footwear | None, Footwear | None]:
+    """The two of a pair on the body with this shape (S,), which are of one kind and cut: an open toe, or a shoe at all,
+    may show at one of them only; and so may a heel, where a foot is lifted or was fitted flatter than the other."""
     if left is None or right is None:
         return left, right
     kind = max(left.kind, right.kind, key=(BARE, CLOSED, PUMP, SANDAL).index)
     of_kind = [wear for wear in (left, right) if wear.kind == kind]
-    throat = float(np.mean([wear.throat for wear in of_kind]))
-    like = of_kind[0]
-    return tuple(
+    like, throat = of_kind[0], float(np.mean([wear.throat for wear in of_kind]))
+    pair = [
         replace(wear, throat=throat) if wear.kind == kind
         else replace(wear, kind=kind, throat=throat, upper=like.upper, sole=like.sole)
         for wear in (left, right)
-    )
+    ]
+    if has_heel(pair[0], shape, "L") != has_heel(pair[1], shape, "R"):
+        pair = [replace(wear, pitch=max(left.pitch, right.pitch)) for wear in pair]
+    return pair[0], pair[1]
 
 
 def _kind(

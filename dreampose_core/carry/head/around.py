@@ -174,7 +174,9 @@ def paint_around(
     out = plain + (shown - plain)[:, ::-1] * other
     if zone.any():
         own = known & labels[0]
-        guide = _closed(smooth_fill, cv2.GaussianBlur(shown, (0, 0), 2.0).astype(np.float32), shrink(own, 2))
+        sources = shrink(own, 2)
+        sources = sources if sources.any() else own
+        guide = _closed(smooth_fill, cv2.GaussianBlur(shown, (0, 0), 2.0).astype(np.float32), sources)
         strands = shrink(hair & (alpha > 0.97), 0.01 * map_.density)
         strands = strands if strands.sum() > 200 else hair
         if largest_piece(strands) >= _CURLS:
