@@ -16,7 +16,7 @@ from pose_tools.sequence import PoseSequence
 
 ALIGNED = "alignment"  # in the config of charts that were placed on a photo
 TORSO, FEET, HEAD = (1, 2), (5, 6), (23, 24)
-UPPER_LEGS, LOWER_LEGS, ARMS = (7, 8, 9, 10), (11, 12, 13, 14), tuple(range(15, 23))
+UPPER_LEGS, LOWER_LEGS = (7, 8, 9, 10), (11, 12, 13, 14)
 MIDDLE = 128         # of U down the torso and V up the head
 LOOKS = 60           # frames of a clip that are measured at most
 SIDE = 400           # pixels of a frame's longer side that are measured at most

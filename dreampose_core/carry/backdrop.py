@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from dreampose_core.carry.fill import grow, smooth_fill
+from dreampose_core.carry.fill import grow, local_mean, smooth_fill, touching
 
 _ROUNDS = 12
 _SCALE = 5.0  # levels: what differs by more is not the backdrop
@@ -36,22 +36,15 @@ def plain_backdrop(photo: np.ndarray, known: np.ndarray, unit: float) -> np.ndar
     off = np.abs(rest).max(-1)
     if (off[known] < _SCALE).mean() < _PLAIN:
         return None
-    tone = _local_mean(rest, known, 1.5 * unit)
+    tone = local_mean(rest, known, 1.5 * unit)
     depth = np.abs(tone).max(-1)
     differs = (depth > _FAINT) & (off < _STRONG) & known
-    room = known & ~grow(_joined(differs, grow(~known, 3 * unit)), 2 * unit)
+    room = known & ~grow(touching(differs, grow(~known, 3 * unit), neighbours=8), 2 * unit)
     even = smooth_fill(rest, room, 30)
     share = (cv2.GaussianBlur(room.astype(np.float32), (0, 0), 1.5 * unit) * room)[..., None]
     # in a faint shadow the photo keeps its grain, a deep one and its edges go whole
     clear = np.where(known, np.clip((depth - 4) / 6, 0, 1), 1)[..., None]
     return image + (1 - share) * (even - tone + clear * (tone - rest))
-
-
-def _local_mean(values: np.ndarray, among: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W,3) f32: means of values (H,W,3) around each pixel of the mask (H,W) bool, of those in it."""
-    weight = among.astype(np.float32)[..., None]
-    share = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
-    return cv2.GaussianBlur(values * weight, (0, 0), sigma) / np.maximum(share, 1e-3)
 
 
 def shade_at_feet(photo: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> float:
@@ -100,9 +93,3 @@ def _parabolas(image: np.ndarray, known: np.ndarray, unit: float) -> np.ndarray:
         left = np.abs(image - model).max(-1) / scale
         weight = (known * np.clip(1 - left**2, 0, 1) ** 2).astype(np.float32)
     return model.astype(np.float32)
-
-
-def _joined(where: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """(H,W) bool: the parts of `where` that touch `start`."""
-    _, part = cv2.connectedComponents(where.astype(np.uint8), connectivity=8)
-    return where & np.isin(part, np.unique(part[where & start]))

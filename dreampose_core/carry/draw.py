@@ -13,7 +13,7 @@ from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.cloth.drape import drape, hug
 from dreampose_core.carry.cloth.skirt import STILL, hanging
 from dreampose_core.carry.feet.drawing import built_share, draw_foot, each_foot, leg_share, shade_by
-from dreampose_core.carry.fill import disc
+from dreampose_core.carry.fill import disc, smooth
 from dreampose_core.carry.head.around import Around
 from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.sheet import Sheet
@@ -110,7 +110,7 @@ def _tight(sheet: Sheet) -> tuple[np.ndarray, np.ndarray]:
     share = np.zeros(len(sheet.place), np.float32)
     used = np.unique(sheet.faces[sheet.face_start[2 * TRUNK] : sheet.face_start[2 * TRUNK + 2]])
     legs = [BONES.index(f"{bone}.{side}") for bone in ("upperleg01", "lowerleg01") for side in "LR"]
-    share[used] = _smooth(sheet.weights[used][:, legs].sum(1), 0.6, 0.95) * (1 - np.clip(2 * sheet.hang[used], 0, 1))
+    share[used] = smooth(sheet.weights[used][:, legs].sum(1), 0.6, 0.95) * (1 - np.clip(2 * sheet.hang[used], 0, 1))
     body, figure = sheet.body, load_figure()
     transforms = bone_transforms(figure, body.shape, body.pose)
     blend = (sheet.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
@@ -216,16 +216,16 @@ def _draw_layer(
         other, headed, mixed, withdrawn = _headed(sheet, corners, other)
     seen = np.where(on_back, 0, seen)
     # a head's outline is mixed with what the photo has behind it
-    seen = seen * (1 - mixed * (1 - _smooth(flat, 0.85, 0.97)))
-    true = np.where(fringed, 1, _smooth(seen * shown, 0.35, 0.7))[:, None]
+    seen = seen * (1 - mixed * (1 - smooth(flat, 0.85, 0.97)))
+    true = np.where(fringed, 1, smooth(seen * shown, 0.35, 0.7))[:, None]
     colour = other * (1 - true) + own_texture[:, :3] * true
     # the photo's soft outline holds as long as the outline is still the photo's
-    steady = np.where(headed > 0.5, _smooth(flat, 0.88, 0.98), _smooth(flat, 0.75, 0.95))
+    steady = np.where(headed > 0.5, smooth(flat, 0.88, 0.98), smooth(flat, 0.75, 0.95))
     thin = 1 - np.clip(own_texture[:, 3] / 255, 0, 1)
     inside = _inside(pixel, size)
     # hair that comes into sight behind the photo's outline shows through where that was thin
-    reach = fine * sheet.cell * np.where(headed > 0.5, 0.5 + 0.5 * _smooth(flat, 0.97, 0.995), 1)
-    near = 1 - _smooth(inside, 2.0 * reach, 4.5 * reach)
+    reach = fine * sheet.cell * np.where(headed > 0.5, 0.5 + 0.5 * smooth(flat, 0.97, 0.995), 1)
+    near = 1 - smooth(inside, 2.0 * reach, 4.5 * reach)
     alpha = np.where(fringed, (1 - thin) * steady, 1 - thin * steady * near)
     ends = np.clip(inside - withdrawn * fine - 0.3, 0, 1)
     alpha *= np.where(fringed | (withdrawn == 0), 1, ends + (1 - ends) * steady)
@@ -292,7 +292,7 @@ def _density(sheet: Sheet, own: np.ndarray, area: np.ndarray, photo_area: float,
 def _coarsen(colour: np.ndarray, texture: np.ndarray, at: np.ndarray, dense: np.ndarray, where: np.ndarray) -> None:
     """Takes colours (K,3), in place, from a coarser texture where single samples of it, at (K,2), would leave out most
     of it and flicker."""
-    share = _smooth(dense, 1.5, 4.0) * where
+    share = smooth(dense, 1.5, 4.0) * where
     on = np.flatnonzero(share > 0.02)
     if len(on):
         height, width = texture.shape[:2]
@@ -339,7 +339,7 @@ def _covered(covered: np.ndarray, pixel: np.ndarray, size: tuple[int, int]) -> n
     mask = np.zeros(size[0] * size[1], np.float32)
     mask[covered] = 1
     # a pixel's own place, a straight edge beside it and a corner blur to 1, 0.7 and 0.45
-    return _smooth(cv2.GaussianBlur(mask.reshape(size), (0, 0), 0.9).ravel()[pixel], 0.42, 0.85)
+    return smooth(cv2.GaussianBlur(mask.reshape(size), (0, 0), 0.9).ravel()[pixel], 0.42, 0.85)
 
 
 def _sample(texture: np.ndarray, at: np.ndarray, how: int) -> np.ndarray:
@@ -402,8 +402,3 @@ def _average(samples: np.ndarray, fine: int) -> np.ndarray:
     if fine == 1:
         return samples
     return cv2.resize(samples, (samples.shape[1] // fine, samples.shape[0] // fine), interpolation=cv2.INTER_AREA)
-
-
-def _smooth(value: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)

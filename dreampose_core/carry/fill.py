@@ -1,4 +1,5 @@
-"""Fills of unknown pixels: smooth (pull-push), nearest (bleed) and textured (mirrored at the border)."""
+"""Masks and what lies about them; fills of unknown pixels: smooth (pull-push), nearest (bleed) and textured (mirrored at
+the border)."""
 
 from __future__ import annotations
 
@@ -33,6 +34,25 @@ def distance(mask: np.ndarray) -> np.ndarray:
 def signed_distance(mask: np.ndarray) -> np.ndarray:
     """(H,W) f32: distance to the mask's outline in pixels, negative inside."""
     return distance(mask) - distance(~mask)
+
+
+def touching(mask: np.ndarray, start: np.ndarray, neighbours: int = 4) -> np.ndarray:
+    """(H,W) bool: the connected parts of the mask that have a pixel of `start`; neighbours: of a pixel, 4 or 8."""
+    _, part = cv2.connectedComponents(mask.astype(np.uint8), connectivity=neighbours)
+    return mask & np.isin(part, np.unique(part[mask & start]))
+
+
+def smooth(value: np.ndarray | float, low: np.ndarray | float = 0, high: np.ndarray | float = 1) -> np.ndarray:
+    """0 up to low, 1 from high on, and level at both (smoothstep)."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def local_mean(values: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
+    """(H,W,C) f32: the mean of values (H,W,C) about each pixel by their weight (H,W), bool or f32; 0 far from all of it."""
+    weight = weight.astype(np.float32)
+    near = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)[..., None]
+    return cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma).reshape(values.shape) / near
 
 
 def nearest(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

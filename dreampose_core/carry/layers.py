@@ -283,7 +283,7 @@ def _extents(
         # only arms hang before the trunk; a skirt's flare must not run on over the legs
         over = person & ~seen
         if group == TRUNK:
-            over = np.isin(label, (ARM_L, ARM_R)) & _joined(covered, seen | view.tubes[TRUNK].covers)
+            over = np.isin(label, (ARM_L, ARM_R)) & _reached_along_rows(covered, seen | view.tubes[TRUNK].covers)
         hidden = over & (away <= beyond + 0.5)
         if group == TRUNK and hem > crotch:
             hidden |= _behind_hands(seen, label, crotch, hem)
@@ -361,7 +361,7 @@ def _smooth_line(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return splu(system.tocsc()).solve(weight * values)
 
 
-def _joined(solid: np.ndarray, core: np.ndarray) -> np.ndarray:
+def _reached_along_rows(solid: np.ndarray, core: np.ndarray) -> np.ndarray:
     """(h,w) bool: pixels whose row reaches a pixel of the core without leaving the solid person."""
     flat = np.pad(solid, ((0, 0), (1, 1))).ravel()
     run = np.cumsum(flat[1:] != flat[:-1])

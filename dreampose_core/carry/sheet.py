@@ -17,7 +17,7 @@ from dreampose_core.carry.cloth.skirt import hanging, measure_skirt
 from dreampose_core.carry.cloth.wrap import Surface, bare_skin, lay_out, wrap
 from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
 from dreampose_core.carry.feet.reading import Shoe, as_pair, dress_back, find_shoe, read_footwear, without_straps
-from dreampose_core.carry.fill import grow, mirror_fill
+from dreampose_core.carry.fill import grow, local_mean, mirror_fill
 from dreampose_core.carry.head.around import lay_around, measure_skull, paint_around
 from dreampose_core.carry.head.behind import Seen, back_colours, look_at_head
 from dreampose_core.carry.layers import Layers, skin_like, split
@@ -251,7 +251,7 @@ def _textures(
         filled = mirror_fill(colours, source if source.any() else full(own) > 0.5, 14 * unit)
         shown = full(own | (grow(own, 2) & nobody))
         # at the border to another layer pixels are mixed of both, which matters where the two differ
-        apart = _local_mean(colours, full(own), 4 * unit) - _local_mean(colours, full(~own & ~nobody), 4 * unit)
+        apart = local_mean(colours, full(own), 4 * unit) - local_mean(colours, full(~own & ~nobody), 4 * unit)
         mixed = np.clip(np.abs(apart).mean(-1) / 20 - 1, 0, 1)
         mine = (shown + mixed * (full(inner | (grow(inner, 2) & nobody)) - shown))[..., None]
         texture = colours * mine + filled * (1 - mine)
@@ -274,12 +274,6 @@ def _textures(
         for texture in (front[group], back[group]):
             texture[~near] = 0
     return front, back, seen
-
-
-def _local_mean(colours: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W,3) f32: the mean colour about each pixel of what has weight in `where` (H,W) f32; 0 far from all of it."""
-    weight = cv2.GaussianBlur(where, (0, 0), sigma)[..., None]
-    return cv2.GaussianBlur(colours * where[..., None], (0, 0), sigma) / np.maximum(weight, 1e-3)
 
 
 def _mesh(

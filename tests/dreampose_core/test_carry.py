@@ -8,7 +8,7 @@ import pytest
 
 from dreampose_core.carry import Sheet, carry, make_sheet
 from dreampose_core.carry.cloth.skirt import Skirt, soft_weights
-from dreampose_core.carry.fill import mirror_fill, smooth_fill
+from dreampose_core.carry.fill import local_mean, mirror_fill, smooth_fill, touching
 from dreampose_core.carry.layers import _behind_hands
 from dreampose_core.carry.matte import _gaps
 from dreampose_core.carry.sheet import _to_outline
@@ -313,6 +313,18 @@ def test_fills_keep_what_is_known():
     stripes = np.tile((np.arange(30) // 2 % 2 * 200).astype(np.uint8)[None, :, None], (40, 1, 3))
     mirrored = mirror_fill(stripes, np.broadcast_to(np.arange(30) < 20, (40, 30)), 9)
     assert mirrored[:, 20:27].std() > 60
+
+
+def test_parts_that_touch_and_means_among_a_mask():
+    mask = np.zeros((20, 30), bool)
+    mask[2:6, 2:6] = mask[6:9, 6:9] = mask[12:18, 20:28] = True  # the first two meet at a corner
+    start = np.zeros_like(mask)
+    start[3, 3] = start[10, 15] = True
+    corner, two = touching(mask, start), touching(mask, start, neighbours=8)
+    assert corner.sum() == 16 and two.sum() == 25 and not two[12:].any() and not touching(mask, ~mask).any()
+    values = np.where(mask[..., None], (10.0, 20.0, 30.0), 255).astype(np.float32)
+    mean = local_mean(values, mask, 1.0)
+    assert np.allclose(mean[mask], (10, 20, 30), atol=1e-3) and not mean[19, 0].any()
 
 
 def test_outermost_vertices_lie_on_a_smooth_outline():

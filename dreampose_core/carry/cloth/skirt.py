@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dreampose_core.carry.fill import smooth
 from dreampose_core.carry.views import Tube
 from pose_tools.body.figure import BONES, Figure, rotation_matrices
 
@@ -69,8 +70,8 @@ def _blur(values: np.ndarray) -> np.ndarray:
 def ramp(skirt: Skirt) -> np.ndarray:
     """(h,1) f32: 0 at the hips, 1 where the cloth is a skirt."""
     reach = max(3.0, 0.4 * skirt.half_width[skirt.crotch])
-    t = np.clip((np.arange(len(skirt.centre), dtype=np.float32) - (skirt.crotch - 2 * reach)) / (2 * reach), 0, 1)
-    return (t * t * (3 - 2 * t))[:, None]
+    rows = np.arange(len(skirt.centre), dtype=np.float32)
+    return smooth(rows - (skirt.crotch - 2 * reach), 0, 2 * reach)[:, None]
 
 
 def cushion(skirt: Skirt, width: int) -> np.ndarray:
@@ -127,8 +128,7 @@ def soft_weights(weights: np.ndarray, where: np.ndarray, skirt: Skirt) -> tuple[
             cloth[..., bone] = np.where(near, even, cloth[..., bone])
     rows = np.arange(len(where), dtype=np.float32)
     above = 0.12 * max(width, 20)
-    soft = np.clip((rows - (crotch - 2 * above)) / (2.5 * above), 0, 1)
-    soft = (soft * soft * (3 - 2 * soft))[:, None, None]
+    soft = smooth(rows - (crotch - 2 * above), 0, 2.5 * above)[:, None, None]
     mixed = weights * (1 - soft) + cloth * soft
     mixed /= mixed.sum(-1, keepdims=True) + 1e-9
     free = skirt.free * ramp(skirt)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import watershed_ift
 
-from dreampose_core.carry.fill import bleed, smooth_fill
+from dreampose_core.carry.fill import bleed, local_mean, smooth, smooth_fill
 
 PLAIN = 3.0  # levels by which cloth varies about its local mean so little that a smooth fill does
 _PRINT = (8.0, 14.0)  # from grain to print
@@ -80,13 +80,6 @@ def cut_cloth(image: np.ndarray, usable: list[np.ndarray], unit: float) -> Cloth
     return Cloth(image, low, whole, corner, size, flat, grain, means, np.sqrt((grain**2).mean(1)))
 
 
-def local_mean(values: np.ndarray, where: np.ndarray, sigma: float) -> np.ndarray:
-    """values (H,W,C) f32 averaged among their neighbours where the mask (H,W) bool holds."""
-    share = where.astype(np.float32)
-    near = np.maximum(cv2.GaussianBlur(share, (0, 0), sigma), 1e-3)[..., None]
-    return cv2.GaussianBlur(values * share[..., None], (0, 0), sigma).reshape(values.shape) / near
-
-
 def variation(image: np.ndarray, where: np.ndarray, unit: float) -> np.ndarray:
     """(H,W) f32: levels by which the image (H,W,3) differs from its local mean about each pixel of the mask (H,W) bool;
     beyond it as at its nearest pixel."""
@@ -116,7 +109,7 @@ def weave(
     wanted, there = np.pad(wanted, margin), np.pad(known & ~wanted, margin)
     reach = max(1, round(_BAND * unit))
     free = cv2.dilate(wanted.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
-    printed = _smooth(cv2.GaussianBlur(busy, (0, 0), 3 * unit), *_PRINT)[..., None]
+    printed = smooth(cv2.GaussianBlur(busy, (0, 0), 3 * unit), *_PRINT)[..., None]
     used = np.zeros(len(cloth.corner), np.float32)
     squares = {id(one): one**2 for one in (cloth.flat, cloth.grain)}
     for y, x in _places(wanted, there, size):
@@ -198,8 +191,3 @@ def _seam(old: np.ndarray, new: np.ndarray, laid: np.ndarray, wanted: np.ndarray
     if not (marks == 1).any():
         return ~laid
     return watershed_ift(height, marks) == 2
-
-
-def _smooth(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dreampose_core.carry.cloth.unroll import Unrolled, unroll
 from dreampose_core.carry.cloth.weave import PLAIN, Cloth, cut_cloth, variation, weave
-from dreampose_core.carry.fill import bleed, disc, distance, grow, shrink, smooth_fill
+from dreampose_core.carry.fill import bleed, disc, distance, grow, shrink, smooth, smooth_fill, touching
 from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.relief import Relief
 from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
@@ -63,9 +63,9 @@ def lay_out(
     radius = cv2.dilate(np.where(solid, np.minimum(inside, 60), 0), disc(20))
     depth = inside / np.maximum(cv2.GaussianBlur(radius, (0, 0), 4.0), 1)
     if hangs:  # over the shoulders one looks from behind as from in front
-        depth = np.maximum(depth, _smooth(_level(np.where(solid, inside, -inside)), *_SHOULDER))
+        depth = np.maximum(depth, smooth(_level(np.where(solid, inside, -inside)), *_SHOULDER))
     kept = cv2.GaussianBlur(keep.astype(np.float32), (0, 0), 1.0)
-    printed = np.stack([kept, np.maximum(_smooth(depth, *_PRINTED), kept)])
+    printed = np.stack([kept, np.maximum(smooth(depth, *_PRINTED), kept)])
     flat = unroll(
         at,
         relief.front[where] * scale,
@@ -95,10 +95,8 @@ def bare_skin(skin: np.ndarray, own: np.ndarray, weights: np.ndarray) -> np.ndar
     found = own & (share > 0.5)
     _, part = cv2.connectedComponents(found.astype(np.uint8), connectivity=4)
     ends = weights[..., [BONES.index(bone) for bone in _AS_IT_IS]].sum(-1) > 0.5
-    area = np.bincount(part.ravel())
-    wide = np.flatnonzero(area > 0.3 * own.sum())
-    found &= np.isin(part, np.union1d(np.unique(part[found & ends]), wide[wide > 0]))
-    return grow(found, 1) & own
+    most = (np.bincount(part.ravel()) > 0.3 * own.sum())[part]
+    return grow(touching(found, ends | most), 1) & own
 
 
 def wrap(
@@ -150,11 +148,6 @@ def _usable(surface: Surface, bare: np.ndarray, front: np.ndarray, seen: np.ndar
     facing = [cv2.resize(cv2.GaussianBlur(one, (0, 0), 0.8), front.shape[1::-1]) for one in facing]
     found = (facing[0] > SEEN_WELL) & (facing[1] > 0.8) & (np.minimum(front[..., 3], seen) > 250)
     return shrink(found, 2 * front.shape[0] / DESIGN_ROWS)
-
-
-def _smooth(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def wrap_layer(

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.feet.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
+from dreampose_core.carry.fill import smooth
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
 from pose_tools.body.raster import raster
@@ -46,7 +47,7 @@ def leg_share(wear: Footwear, built: float, row: np.ndarray, scale: float) -> np
     """(K,) f32: how much of the photo's leg stays at these rows (K,) of the photo; scale: its pixels a metre.
 
     The built foot comes before the photo's goes, so that one never sees through both."""
-    return 1 - _smooth(2 * built - 1) * _smooth((row - wear.row) / (2 * _SOFT * scale) + 0.5)
+    return 1 - smooth(2 * built - 1) * smooth((row - wear.row) / (2 * _SOFT * scale) + 0.5)
 
 
 def draw_foot(
@@ -84,7 +85,7 @@ def draw_foot(
     weight = alpha[first].astype(np.float64)
     total = np.maximum(np.bincount(sample, weight), 1e-6)
     means = [np.bincount(sample, weight * values[first]) / total for values in (*colour.T, depth)]
-    alpha = _smooth(2 * built) * np.bincount(sample, weight) / _SAMPLES**2
+    alpha = smooth(2 * built) * np.bincount(sample, weight) / _SAMPLES**2
     *rgb, depth = (mean.astype(np.float32) for mean in means)
     seen = np.full(len(pixel), FOOT_SEEN, np.float32)
     return FootFragments(pixel, np.stack(rgb, -1), alpha.astype(np.float32), depth, seen)
@@ -120,7 +121,7 @@ def _fragments(
     alpha = np.ones(len(row), np.float32)
     depth = hits.depth
     if surface.piece == SKIN:
-        alpha = _smooth((row - wear.row) / (2 * _SOFT * scale) + 1.5)
+        alpha = smooth((row - wear.row) / (2 * _SOFT * scale) + 1.5)
         depth = depth + _UNDER
     keep = worn(wear, surface, along, height) & (alpha > 0.01)
     yield tuple(part[keep].astype(np.float32) if part is not hits.pixel else part[keep] for part in (
@@ -161,12 +162,7 @@ def shade_by(
     soft = (cv2.GaussianBlur(plane.reshape(size), (0, 0), 1.6 * unit) for plane in (cover, depth))
     cover, depth = (plane.ravel()[far[0]] for plane in soft)
     before = far[1] - depth / np.maximum(cover, 1e-3)
-    return 1 - _SHADE * np.clip(2 * cover, 0, 1) * _smooth((before - 0.02) / 0.06)
-
-
-def _smooth(t: np.ndarray | float) -> np.ndarray:
-    t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)
+    return 1 - _SHADE * np.clip(2 * cover, 0, 1) * smooth((before - 0.02) / 0.06)
 
 
 def each_foot(table: np.ndarray) -> Iterator[tuple[str, Footwear]]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from dreampose_core.carry.fill import smooth
 from pose_tools.body.figure import BONES, Figure, load_figure
 
 BARE, PUMP, SANDAL, CLOSED = range(1, 5)  # the kinds of footwear; 0 is a foot of which nothing is known
@@ -141,8 +142,7 @@ def _stand(points: np.ndarray, joint: np.ndarray, floor: float, toe: float, wear
     above = points[:, 2] - floor
     # the straight sole of a pitched foot over that floor
     over = (joint[1] - toe - ahead * np.cos(pitch) - above * np.sin(pitch)) * np.tan(pitch)
-    t = np.clip((_BALL - ahead) / (_BALL - _SEAT), 0, 1)
-    stays = t * t * (3 - 2 * t) * (high and wear.kind != CLOSED)
+    stays = smooth(_BALL - ahead, 0, _BALL - _SEAT) * (high and wear.kind != CLOSED)
     sink = np.clip(over, 0, None) * (1 - stays) * np.clip((_ANKLE - above) / 0.03, 0, 1)
     out = points.copy()
     out[:, 2] -= sink * np.cos(pitch)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dreampose_core.carry.fill import bleed, distance, grow, shrink, smooth_fill
+from dreampose_core.carry.fill import bleed, distance, grow, local_mean, shrink, smooth_fill
 from dreampose_core.carry.head.quilt import largest_piece, quilt
 from pose_tools.body.figure import BONES, load_figure
 from pose_tools.body.raster import raster
@@ -367,11 +367,8 @@ def _skin(map_: Around, skull: Skull, shown: np.ndarray, skin: np.ndarray, known
     apart = cv2.GaussianBlur(shown, (0, 0), 1.5) - out
     even = shrink(skin, 2) & (np.abs(apart).max(-1) < 50)
     if even.any():
-        weight = even.astype(np.float32)
-        apart = cv2.GaussianBlur(apart * weight[..., None], (0, 0), 2.5)
-        apart /= np.maximum(cv2.GaussianBlur(weight, (0, 0), 2.5), 1e-3)[..., None]
         fades = np.exp(-distance(even) / (0.08 * map_.width))[..., None]
-        out = out + _closed(smooth_fill, apart, even) * fades
+        out = out + _closed(smooth_fill, local_mean(apart, even, 2.5), even) * fades
     return out
 
 

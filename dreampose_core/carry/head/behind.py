@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dreampose_core.carry.fill import bleed, disc, grow, shrink, smooth_fill
+from dreampose_core.carry.fill import bleed, disc, grow, shrink, smooth_fill, touching
 from dreampose_core.carry.head.quilt import quilt
 from dreampose_core.carry.layers import skin_like
 from dreampose_core.carry.views import HEAD_PARTS, TRUNK, BodyView
@@ -81,7 +81,7 @@ def back_colours(
     chest = sum(weights[..., BONES.index(bone)] for bone in _CHEST) > 0.35
     head = weights[..., BONES.index("head")] > 0.5
     rows = np.arange(len(trunk))[:, None]
-    reached = _reached(seen.skin & trunk, head)
+    reached = touching(seen.skin & trunk, head)  # flowers of its colour on a dress do not join the head
     neckline = reached & chest
     around = grow(neckline, 2) & trunk
     cloth = trunk & chest & ~grow(seen.skin, 2) & ~grow(seen.hair, 2)
@@ -129,18 +129,6 @@ def _laid(
     texture = colours[y, x] if source[y, x].sum() > 300 else colours
     out[y, x] = quilt(colours[y, x], known[y, x], target[y, x], texture, usable)
     return out
-
-
-def _reached(skin: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """(h,w) bool: the skin that joins the head; flowers of its colour on a dress do not."""
-    _, part = cv2.connectedComponents(skin.astype(np.uint8), connectivity=4)
-    return skin & np.isin(part, np.unique(part[skin & head]))
-
-
-def _down_to(mask: np.ndarray, row: int) -> np.ndarray:
-    """The parts of the mask (h,w) bool that go down to that row: a dress does, the shadow of a chin does not."""
-    _, part = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
-    return mask & np.isin(part, np.unique(part[row:][mask[row:]]))
 
 
 def _between(mask: np.ndarray) -> np.ndarray:
@@ -196,8 +184,7 @@ def _hair(lab: np.ndarray, head: np.ndarray, skin: np.ndarray, view: BodyView) -
     beside = ~shrink(skull, 2) & ~(low & skull)
     found = inner & (high | beside) & (to_hair < to_face) & (to_hair < 34)
     even = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, disc(1)) > 0
-    _, part = cv2.connectedComponents((found & (high | even)).astype(np.uint8), connectivity=4)
-    return found & (high | even) & np.isin(part, np.unique(part[found & crown]))
+    return touching(found & (high | even), crown)
 
 
 def _hanging(lab: np.ndarray, hair: np.ndarray, where: np.ndarray, last: int) -> np.ndarray:
@@ -205,7 +192,6 @@ def _hanging(lab: np.ndarray, hair: np.ndarray, where: np.ndarray, last: int) ->
     colour, spread = np.median(lab[hair], 0), lab[hair].std(0).clip(6, 14)
     alike = where & (np.abs(lab - colour) < 2.2 * spread).all(-1) & (np.arange(len(hair))[:, None] < last)
     alike = cv2.morphologyEx((alike | hair).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-    _, part = cv2.connectedComponents((alike | hair).astype(np.uint8), connectivity=4)
-    longer = (alike | hair) & np.isin(part, np.unique(part[hair]))
+    longer = touching(alike | hair, hair)
     # a garment of the hair's colour is no hair
     return longer if longer.sum() < 2.5 * hair.sum() else hair
