@@ -44,15 +44,15 @@ class Carried:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A layer's fragments: pixel (K,) of the fine grid, colour (K,3) and alpha (K,) f32, depth, visibility, row (K,) of
-    the photo from which each was taken."""
+    """A layer's fragments: pixel (K,) of the fine grid, colour (K,3) and alpha (K,) f32, depth, visibility (K,);
+    row (K,) of the photo from which each was taken, None of what is built."""
 
     pixel: np.ndarray
     colour: np.ndarray
     alpha: np.ndarray
     depth: np.ndarray
     visibility: np.ndarray
-    row: np.ndarray
+    row: np.ndarray | None = None
 
 
 def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
@@ -151,7 +151,7 @@ def _feet(
         if drawn is not None:
             layers[leg] = replace(drawn, alpha=drawn.alpha * leg_share(wear, built, drawn.row, body.camera.scale))
         foot = draw_foot(wear, side, built, body.shape, (body.pose, body.camera), transforms, camera)
-        feet.append(None if foot is None else _Drawn(*foot, foot.depth))
+        feet.append(None if foot is None else _Drawn(*foot))
     return feet
 
 
@@ -195,7 +195,7 @@ def _draw_layer(
         return None
     fringed = np.arange(len(pixel)) >= len(hits.pixel)
 
-    values = np.concatenate([sheet.place, seen[:, None], flat[:, None], ], 1)
+    values = np.concatenate([sheet.place, seen[:, None], flat[:, None]], 1)
     values = np.einsum("kc,kcv->kv", corners[1], values[corners[0] % count])
     place, seen, flat = values[:, :2], values[:, 2], values[:, 3]
     printed = np.einsum("kc,kc->k", corners[1], sheet.printed.reshape(-1)[corners[0]])
@@ -222,7 +222,7 @@ def _draw_layer(
     # the photo's soft outline holds as long as the outline is still the photo's
     steady = np.where(headed > 0.5, smooth(flat, 0.88, 0.98), smooth(flat, 0.75, 0.95))
     thin = 1 - np.clip(own_texture[:, 3] / 255, 0, 1)
-    inside = _inside(pixel, size)
+    inside = _inward(pixel, size)
     # hair that comes into sight behind the photo's outline shows through where that was thin
     reach = fine * sheet.cell * np.where(headed > 0.5, 0.5 + 0.5 * smooth(flat, 0.97, 0.995), 1)
     near = 1 - smooth(inside, 2.0 * reach, 4.5 * reach)
@@ -321,7 +321,7 @@ def _whole(hits: Hits, size: tuple[int, int]) -> Hits:
     return Hits(pixel, *(part[place.ravel()[pixel]] for part in hits[1:]))
 
 
-def _inside(pixel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _inward(pixel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(K,) f32: samples from the outline of the covered pixels (K,) inward."""
     covered = np.zeros(size[0] * size[1], np.uint8)
     covered[pixel] = 1

@@ -1,5 +1,5 @@
-"""Masks and what lies about them; fills of unknown pixels: smooth (pull-push), nearest (bleed) and textured (mirrored at
-the border)."""
+"""Masks and what lies about them; and fills of unknown pixels: smooth (pull-push), nearest (bleed) and textured
+(mirrored at the border)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def smooth(value: np.ndarray | float, low: np.ndarray | float = 0, high: np.ndar
 
 
 def local_mean(values: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W,C) f32: the mean of values (H,W,C) about each pixel by their weight (H,W), bool or f32; 0 far from all of it."""
+    """(H,W,C) f32: the mean about each pixel of values (H,W,C) with weight (H,W), bool or f32; 0 far from all of it."""
     weight = weight.astype(np.float32)
     near = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)[..., None]
     return cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma).reshape(values.shape) / near

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.cloth.skirt import hanging, measure_skirt
-from dreampose_core.carry.cloth.wrap import Surface, bare_skin, lay_out, wrap
+from dreampose_core.carry.cloth.wrap import BACK_SEEN, LaidOut, bare_skin, lay_out, wrap
 from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
 from dreampose_core.carry.feet.reading import Shoe, as_pair, dress_back, find_shoe, read_footwear, without_straps
 from dreampose_core.carry.fill import grow, local_mean, mirror_fill
@@ -42,7 +42,6 @@ from pose_tools.body.figure import BONES, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody
 
 FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
-BACK_SEEN = 0.15  # visibility of the mirrored back
 _VERTEX = ("front", "back", "weights", "hang", "place", "axis", "open")
 _FORM = 1  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
@@ -285,7 +284,7 @@ def _mesh(
     free: np.ndarray,
     camera: Camera,
     cell: float,
-) -> tuple[dict[str, np.ndarray], list[Surface]]:
+) -> tuple[dict[str, np.ndarray], list[LaidOut]]:
     """Vertices and faces of all layers, as a Sheet keeps them, and how each is laid out flat. The fringe is the flat,
     half transparent strip beyond the pixels that are solid (L,h,w); covered (h,w) f32 is the alpha of each layer."""
     vertices: dict[str, list[np.ndarray]] = {n: [] for n in _VERTEX}

@@ -10,7 +10,7 @@ import pytest
 
 from dreampose_core.carry import carry, make_sheet
 from dreampose_core.carry.head.around import Around, lay_around, measure_skull
-from dreampose_core.carry.head.quilt import largest_piece, quilt
+from dreampose_core.carry.quilt import largest_piece, quilt
 from pose_tools.body.figure import Camera, Pose, load_figure
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv

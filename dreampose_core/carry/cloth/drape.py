@@ -35,7 +35,7 @@ def drape(points: np.ndarray, free: np.ndarray, body: np.ndarray, hips: np.ndarr
     cloth, inner = points[loose], body[_inner_vertices()]
     top, bottom = hips[2], min(cloth[:, 2].min(), hips[2] - 0.1)
     step = (top - bottom) / (_LEVELS - 1)
-    radius = _outline(inner, hips, top, step)
+    radius = _radii(inner, hips, top, step)
     away = cloth[:, :2] - hips[:2]
     length = np.linalg.norm(away, axis=1)
     level = np.clip((top - cloth[:, 2]) / step, 0, _LEVELS - 1.001)
@@ -95,7 +95,7 @@ def hug(points: np.ndarray, share: np.ndarray, body: np.ndarray, inside: np.ndar
     return deep
 
 
-def _outline(inner: np.ndarray, hips: np.ndarray, top: float, step: float) -> np.ndarray:
+def _radii(inner: np.ndarray, hips: np.ndarray, top: float, step: float) -> np.ndarray:
     """(LEVELS, DIRECTIONS) metres from the vertical through the hips to what is inside, and to cloth that falls from
     what is inside above."""
     row = np.round((top - inner[:, 2]) / step).astype(int)

@@ -60,7 +60,7 @@ def unroll(
     known[every] = True
     known |= known[same]
     return Unrolled(at.astype(np.float32), every, facing) if known.all() else Unrolled(
-        _beside(at, place, known, count).astype(np.float32), every, facing
+        _as_neighbours(at, place, known, count).astype(np.float32), every, facing
     )
 
 
@@ -77,7 +77,8 @@ def _reflected(place: np.ndarray, closed: np.ndarray) -> np.ndarray:
     return 2 * at - place
 
 
-def _beside(at: np.ndarray, place: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
+def _as_neighbours(at: np.ndarray, place: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
+    """(2n,2): at (2n,2), in place, with what is not known of it (2n,) shifted as its neighbours in the photo are."""
     corner = np.floor(place.min(0)).astype(int)
     cells = np.floor(place).astype(int) - corner
     for half in (slice(0, count), slice(count, 2 * count)):

@@ -2,7 +2,7 @@
 
 After Kwatra et al., Graphcut textures (2003), with watersheds of the difference (Cousty et al., Watershed cuts, 2009)
 in place of least cuts. A fine grain is laid over a smooth fill; what varies more, a print, is taken as it is.
-head/quilt.py lays small soft pieces, as hair needs them.
+quilt.py lays small soft pieces, as hair and the cloth behind a neck need them.
 """
 
 from __future__ import annotations
@@ -111,18 +111,18 @@ def weave(
     free = cv2.dilate(wanted.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
     printed = smooth(cv2.GaussianBlur(busy, (0, 0), 3 * unit), *_PRINT)[..., None]
     used = np.zeros(len(cloth.corner), np.float32)
-    squares = {id(one): one**2 for one in (cloth.flat, cloth.grain)}
+    flat, grain = ((pieces, pieces**2) for pieces in (cloth.flat, cloth.grain))
     for y, x in _places(wanted, there, size):
         at = slice(y, y + size), slice(x, x + size)
         laid, open_ = there[at], wanted[at]
         if not (open_ & ~laid).any():
             continue
         plain = printed[at][open_].mean() < 0.5
-        pieces, ground = (cloth.grain, guide[at]) if plain else (cloth.flat, np.float32(128))
+        (pieces, squares), ground = (grain, guide[at]) if plain else (flat, np.float32(128))
         share = _halved(laid.astype(np.float32))
         goal = (_halved((out[at] - ground) * laid[..., None]) / np.maximum(share, 1e-3)[..., None]).ravel()
         weight = np.repeat(share.ravel() > 0.5, 3).astype(np.float32)
-        cost = squares[id(pieces)] @ weight - 2 * (pieces @ (weight * goal)) + weight @ goal**2
+        cost = squares @ weight - 2 * (pieces @ (weight * goal)) + weight @ goal**2
         cost /= max(weight.sum() / 3, 1)
         level = busy[at][open_].mean()
         away = np.abs(cloth.corner[:, 1] + np.nonzero(open_)[0].mean() - rows[at][open_].mean()) / (_RAISED * unit)

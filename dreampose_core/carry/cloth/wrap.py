@@ -20,6 +20,7 @@ from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
 from pose_tools.body.figure import BONES
 from pose_tools.body.raster import raster
 
+BACK_SEEN = 0.15  # visibility of a back: the front mirrored, its print, or what is likely to be there
 SEEN_WELL = 0.5  # cosine to the camera from which on the photo shows enough of the surface
 _MARGIN = 6  # pixels about a layer on the flat plane
 _INVENTED = 0.3  # part of the back's visibility that invented cloth has
@@ -31,7 +32,7 @@ _GARMENTS = ((TRUNK, ARM_L, ARM_R), (LEG_L, LEG_R))
 
 
 @dataclass(frozen=True)
-class Surface:
+class LaidOut:
     """A layer's vertices for wrapping, n on the front and as many on the back. place (n,2): in the photo, its pixels;
     lower (n,) f32: so many of them further down the front's colours are to be taken; printed (2,n) f32: how far front
     and back are as they lie in the photo's plane; keep (n,) f32: what is neither cloth nor limb and stays so; where
@@ -54,7 +55,7 @@ def lay_out(
     scale: float,
     cell: float,
     hangs: bool,
-) -> Surface:
+) -> LaidOut:
     """The surface of a layer with vertices at (n,2), of the grid's pixels `where` (h,w) bool, and faces (F,3) between
     them. solid (h,w) bool; scale: pixels a metre; cell: photo pixels for one of the grid; hangs: as unroll has it."""
     keep = relief.weights[..., [BONES.index(bone) for bone in _AS_IT_IS]].sum(-1) > 0.5
@@ -75,7 +76,7 @@ def lay_out(
         hangs,
     )
     lower, keep = (one[where].astype(np.float32) for one in (relief.lower * cell, keep))
-    return Surface(flat, at * cell, lower, printed[:, where].astype(np.float32), keep, where)
+    return LaidOut(flat, at * cell, lower, printed[:, where].astype(np.float32), keep, where)
 
 
 def _level(inside: np.ndarray) -> np.ndarray:
@@ -100,7 +101,7 @@ def bare_skin(skin: np.ndarray, own: np.ndarray, weights: np.ndarray) -> np.ndar
 
 
 def wrap(
-    surfaces: list[Surface],
+    surfaces: list[LaidOut],
     front: np.ndarray,
     back: np.ndarray,
     seen: np.ndarray,
@@ -139,7 +140,7 @@ def wrap(
     return flat, np.concatenate([*halves[0], *halves[1]]).astype(np.float32)
 
 
-def _usable(surface: Surface, bare: np.ndarray, front: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _usable(surface: LaidOut, bare: np.ndarray, front: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """(H,W) bool: where the photo shows a layer's cloth well."""
     count = len(surface.place)
     facing = np.zeros((2, *surface.where.shape), np.float32)
@@ -151,7 +152,7 @@ def _usable(surface: Surface, bare: np.ndarray, front: np.ndarray, seen: np.ndar
 
 
 def wrap_layer(
-    surface: Surface,
+    surface: LaidOut,
     front: np.ndarray,
     back: np.ndarray,
     seen: np.ndarray,
@@ -211,6 +212,6 @@ def wrap_layer(
         else:
             woven = weave(out, sure, wanted, cloth, y, unit)
             out = np.where((covered & kind)[..., None], woven, out)
-    visibility = 0.15 * np.where(on_back & known, 1, _INVENTED)
+    visibility = BACK_SEEN * np.where(on_back & known, 1, _INVENTED)
     both = bleed(np.concatenate([out, (255 * visibility)[..., None].astype(np.uint8)], -1), covered)
     return both, at

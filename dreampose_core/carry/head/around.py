@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.fill import bleed, distance, grow, local_mean, shrink, smooth_fill
-from dreampose_core.carry.head.quilt import largest_piece, quilt
+from dreampose_core.carry.quilt import largest_piece, quilt
 from pose_tools.body.figure import BONES, load_figure
 from pose_tools.body.raster import raster
 
@@ -237,7 +237,18 @@ def _combed(map_: Around, guide: np.ndarray, colours: np.ndarray, hair: np.ndarr
     return guide + strands[..., None] * (axes[:, -1] * np.sqrt(values[-1]) * np.sign(axes[:, -1].sum()))
 
 
-def _unroll(map_, points, faces, place, at, size, colours, alpha, masks, least):
+def _unroll(
+    map_: Around,
+    points: np.ndarray,
+    faces: np.ndarray,
+    place: np.ndarray,
+    at: np.ndarray,
+    size: tuple[int, int],
+    colours: np.ndarray,
+    alpha: np.ndarray,
+    masks: tuple[np.ndarray, ...],
+    least: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
     """What the photo shows: colours (h,w,3) uint8, where it is not mixed with its background (h,w) bool, where it has
     at least so many pixels for one of the texture besides (h,w) bool, and labels, for each mask (h,w) bool."""
     height, width = size

@@ -33,8 +33,8 @@ def head_volume(
     ears = int(cv2.GaussianBlur(thick.max(1)[:, None], (1, 5), 1.0)[:, 0].argmax())
     depth = thick[ears].max() / 2
     centre_depth = (body.front + body.back)[ears][skull[ears]].mean() / 2
-    centre, half = _span(where & neck)
-    own = np.where(skull.any(1), _span(skull)[1], 0)
+    centre, half = _soft_span(where & neck)
+    own = np.where(skull.any(1), _soft_span(skull)[1], 0)
     wide, width = half[ears], max(own[ears], 1.0)
     beyond = max(0.0, wide - width) * depth / width
     # a lock that stands out at a single height does not fall
@@ -99,7 +99,7 @@ def _ellipse(centre: np.ndarray, half: np.ndarray, width: int) -> np.ndarray:
     return np.sqrt(np.clip(1 - across**2, 0, 1))
 
 
-def _span(where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _soft_span(where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(h,) f32 centre and half the width of the mask (h,w) in each row, a little smoothed; half is 0 in empty rows."""
     first, last = where.argmax(1), where.shape[1] - 1 - where[:, ::-1].argmax(1)
     some = where.any(1)

@@ -1,4 +1,7 @@
-"""More of a texture than a photo shows: small pieces of it, laid so that they go on from what lies there already."""
+"""More of a texture than a photo shows: small pieces of it, laid so that they go on from what lies there already.
+
+For hair, and for the little cloth and hair behind a neck; cloth/weave.py has the sides of garments.
+"""
 
 from __future__ import annotations
 
