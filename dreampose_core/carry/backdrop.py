@@ -66,14 +66,17 @@ def contact_shadow(alpha: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero((alpha > 0.5).any(1))
     if not len(rows):
         return np.ones_like(alpha)
-    tall = rows[-1] + 1 - rows[0]
-    near = max(1.0, _FOOT * tall)
-    below = np.arange(len(alpha))[:, None] - rows[-1]
-    soles = alpha * np.clip(1 + below / near, 0, 1)
+    near = max(1.0, _FOOT * (rows[-1] + 1 - rows[0]))
+    # a Gaussian ends after four deviations; above and below that there is no shadow
+    far = int(np.ceil(4 * 0.35 * near))
+    part = slice(max(0, rows[-1] - int(near) - far - 1), rows[-1] + far + 2)
+    below = np.arange(len(alpha))[part, None] - rows[-1]
+    soles = alpha[part] * np.clip(1 + below / near, 0, 1)
     narrow = cv2.GaussianBlur(soles, (0, 0), sigmaX=0.25 * near, sigmaY=0.12 * near)
     wide = cv2.GaussianBlur(soles, (0, 0), sigmaX=1.2 * near, sigmaY=0.35 * near)
-    dark = np.clip(0.8 * narrow + 0.9 * wide, 0, 1)
-    return (1 - _SHADOW * dark).astype(np.float32)
+    light = np.ones(alpha.shape, np.float32)
+    light[part] = 1 - _SHADOW * np.clip(0.8 * narrow + 0.9 * wide, 0, 1)
+    return light
 
 
 def _parabolas(image: np.ndarray, known: np.ndarray, unit: float) -> np.ndarray:

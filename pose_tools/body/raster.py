@@ -58,10 +58,11 @@ def raster(points: np.ndarray, faces: np.ndarray, width: int, height: int) -> Hi
     face = face[inside]
     depth = np.einsum("kc,kc->k", weights, corners[face, :, 2])
     pixel = y[inside].astype(np.int64) * width + x[inside]
-    # far to near, so that the last write to a pixel is the nearest
-    order = np.argsort(-depth, kind="stable")
+    least = np.full(width * height, np.inf, depth.dtype)
+    np.minimum.at(least, pixel, depth)
+    front = np.flatnonzero(depth == least[pixel])
     nearest = np.full(width * height, -1, np.int64)
-    nearest[pixel[order]] = order
+    nearest[pixel[front]] = front
     pixel = np.flatnonzero(nearest >= 0)
     chosen = nearest[pixel]
     return Hits(pixel, face[chosen], weights[chosen], depth[chosen])
