@@ -14,7 +14,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 from diffusers.models.attention import BasicTransformerBlock
@@ -92,7 +91,7 @@ def room_for_finetune(
     if settings.eight_bit and not has_eight_bit():
         raise BadInput("8-bit Adam needs the package bitsandbytes: pip install bitsandbytes.")
     device = pipeline._execution_device
-    need, free = finetune_need(pipeline, settings, height, width), free_memory(device)
+    need, free = finetune_need(pipeline, settings, height, width), max(0, memory.free_on(device))
     if need.bytes > free:
         raise BadInput(_refusal(pipeline, settings, height, width, need.bytes, free))
     if seconds is None:
@@ -149,16 +148,6 @@ def finetune_need(
     return Need(*(int(each * SPARE) + spare for each in most), flops, decoder_flops)
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that this process can still take on a device, its own idle ones included, within its cap."""
-    if device.type == "cuda":
-        _, total = torch.cuda.mem_get_info(device)
-        allowed = int(torch.cuda.get_per_process_memory_fraction(device) * total)
-        return max(0, min(memory.free_on(device), allowed - torch.cuda.memory_allocated(device)))
-    return memory.free_on(device)
-
-
-@lru_cache
 def matrix_rate(device: str) -> float:
     """Operations a second of a large matrix product, in the type that training computes in; measured once."""
     where = torch.device(device)

@@ -8,8 +8,9 @@ import torch
 
 from benchmarks.memory import decoder_step, unet_step
 from benchmarks.random_models import SIZES, build_model
-from dreampose_core.budget import bytes_kept, finetune_need, free_memory, matrix_rate, room_for_finetune
+from dreampose_core.budget import bytes_kept, finetune_need, matrix_rate, room_for_finetune
 from dreampose_core.finetune import finetune_looks
+from dreampose_core.memory import free_on
 from dreampose_core.trainable import unet_to_train, vae_to_train
 from dreampose_core.tuning import TUNINGS, FinetuneSettings, has_eight_bit, tuning_of
 from pose_tools.errors import BadInput
@@ -144,13 +145,13 @@ def test_too_little_memory_is_one_sentence_with_what_would_fit(tmp_path):
         sentence,
     )
     needed, free = (float(number) for number in re.findall(r"([\d.]+) GB", sentence)[:2])
-    assert needed > free and free == pytest.approx(free_memory(CPU) / 1e9, rel=0.5)
+    assert needed > free and free == pytest.approx(free_on(CPU) / 1e9, rel=0.5)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_least_loss_is_offered(full):
     """Where gradient checkpointing alone is enough, nothing more is asked for."""
-    free = free_memory(CPU)
+    free = free_on(CPU)
     batch = int(1.5 * free / bytes_kept(full.unet, (80, 64), True, False, torch.float32))
     settings = replace(TUNINGS["lora"], batch=batch, decoder_batch=1)
     with pytest.raises(BadInput, match=r"; with gradient checkpointing it would need"):
