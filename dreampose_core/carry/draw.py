@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
 
 from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.cloth.drape import drape, hug
-from dreampose_core.carry.cloth.skirt import STILL, hanging
+from dreampose_core.carry.cloth.skirt import STILL
 from dreampose_core.carry.feet.drawing import built_share, draw_foot, each_foot, leg_share, shade_by
 from dreampose_core.carry.fill import disc, smooth
 from dreampose_core.carry.head.around import Around
@@ -60,16 +59,14 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     body, figure = sheet.body, load_figure()
     height, width = sheet.background.shape[:2]
     transforms = bone_transforms(figure, body.shape, pose)
-    blend = (sheet.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
-    free = hanging(figure, body.shape, transforms, swing).astype(np.float32)
-    blend += sheet.hang[:, None, None] * free
+    blend = sheet.blend(transforms, swing)
     skinned = skin(figure.rest_vertices(body.shape), figure.weights, transforms)
     fine = max(1, round(_SAMPLES / sheet.cell))  # samples a pixel along each axis
     camera = body.camera.scaled(fine)
     hips = transforms[0] @ np.append(figure.rest_joints(body.shape)[0], 1)
     count = len(sheet.place)
     points = np.empty((2 * count, 3), np.float32)
-    tight, deep = _tight(sheet)
+    tight, deep = sheet.tight
     for end, rest, own in zip((points[:count], points[count:]), (sheet.rest_front, sheet.rest_back), deep, strict=True):
         space = np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3]
         drape(space, sheet.hang, skinned, hips)
@@ -99,31 +96,6 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     return Carried(picture, alpha, visibility, paint_charts(shown, figure.part, figure.uv, width, height))
 
 
-_tight_skirts: WeakKeyDictionary[Sheet, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
-
-
-def _tight(sheet: Sheet) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) f32 0…1: how far each vertex is of a skirt that the legs move; and (2,N) how deep in the legs' outline
-    the photo shows its front and its back, metres. Kept as long as the sheet."""
-    if sheet in _tight_skirts:
-        return _tight_skirts[sheet]
-    share = np.zeros(len(sheet.place), np.float32)
-    used = np.unique(sheet.faces[sheet.face_start[2 * TRUNK] : sheet.face_start[2 * TRUNK + 2]])
-    legs = [BONES.index(f"{bone}.{side}") for bone in ("upperleg01", "lowerleg01") for side in "LR"]
-    share[used] = smooth(sheet.weights[used][:, legs].sum(1), 0.6, 0.95) * (1 - np.clip(2 * sheet.hang[used], 0, 1))
-    body, figure = sheet.body, load_figure()
-    transforms = bone_transforms(figure, body.shape, body.pose)
-    blend = (sheet.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
-    blend += sheet.hang[:, None, None] * hanging(figure, body.shape, transforms).astype(np.float32)
-    skinned = skin(figure.rest_vertices(body.shape), figure.weights, transforms)
-    deep = [
-        hug(np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3], share, skinned)
-        for rest in (sheet.rest_front, sheet.rest_back)
-    ]
-    _tight_skirts[sheet] = share, np.stack(deep)
-    return _tight_skirts[sheet]
-
-
 def _part_legs(layers: list[_Drawn | None], size: tuple[int, int], unit: float) -> None:
     """Shades the farther leg (layers, in place) beside the nearer one, as far as the photo does not show how it is."""
     legs = [layers[leg] for leg in (LEG_L, LEG_R)]
@@ -141,10 +113,9 @@ def _feet(
 ) -> list[_Drawn | None]:
     """Fragments of the feet that are built, from whose place the legs (layers, in place) are taken away."""
     body = sheet.body
-    photo = bone_transforms(load_figure(), body.shape, body.pose)
     feet = []
     for leg, (side, wear) in zip((LEG_L, LEG_R), each_foot(sheet.footwear), strict=True):
-        built = built_share(wear, side, photo, transforms)
+        built = built_share(wear, side, sheet.photo_bones, transforms)
         if not built:
             continue
         drawn = layers[leg]

@@ -7,17 +7,20 @@ layer (trunk with skirt, head and hair; two arms; two legs) has a front with the
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from dreampose_core.carry.cloth.skirt import hanging, measure_skirt
+from dreampose_core.carry.cloth.drape import hug
+from dreampose_core.carry.cloth.skirt import STILL, hanging, measure_skirt
 from dreampose_core.carry.cloth.wrap import BACK_SEEN, LaidOut, bare_skin, lay_out, wrap
 from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
 from dreampose_core.carry.feet.reading import Shoe, as_pair, dress_back, find_shoe, read_footwear, without_straps
-from dreampose_core.carry.fill import grow, local_mean, mirror_fill
+from dreampose_core.carry.fill import grow, local_mean, mirror_fill, smooth
 from dreampose_core.carry.head.around import lay_around, measure_skull, paint_around
 from dreampose_core.carry.head.behind import Seen, back_colours, look_at_head
 from dreampose_core.carry.layers import Layers, skin_like, split
@@ -38,7 +41,7 @@ from dreampose_core.carry.views import (
     within,
 )
 from pose_tools.body.camera import Camera
-from pose_tools.body.figure import BONES, bone_transforms, load_figure
+from pose_tools.body.figure import BONES, bone_transforms, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
 
 FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
@@ -79,6 +82,33 @@ class Sheet:
     footwear: np.ndarray  # (2,17) f32 what the left and the right foot wear, see feet/footwear.py
     cell: float  # photo pixels between neighbouring vertices
     shade: float = 0.0  # how dark the ground at the feet is, see backdrop.py
+
+    @cached_property
+    def photo_bones(self) -> np.ndarray:
+        """(B,3,4): the bones' transforms in the photo's pose."""
+        return bone_transforms(load_figure(), self.body.shape, self.body.pose)
+
+    def blend(self, transforms: np.ndarray, swing: Sequence[float] = STILL) -> np.ndarray:
+        """(N,3,4) f32: what moves each vertex from rest to the pose with bone transforms (B,3,4); swing: see carry."""
+        free = hanging(load_figure(), self.body.shape, transforms, swing).astype(np.float32)
+        held = (self.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
+        return held + self.hang[:, None, None] * free
+
+    @cached_property
+    def tight(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) f32 0…1: how far each vertex is of a skirt that the legs move; and (2,N) how deep in the legs' outline
+        the photo shows its front and its back, metres."""
+        share = np.zeros(len(self.place), np.float32)
+        used = np.unique(self.faces[self.face_start[2 * TRUNK] : self.face_start[2 * TRUNK + 2]])
+        legs = [BONES.index(f"{bone}.{side}") for bone in ("upperleg01", "lowerleg01") for side in "LR"]
+        share[used] = smooth(self.weights[used][:, legs].sum(1), 0.6, 0.95) * (1 - np.clip(2 * self.hang[used], 0, 1))
+        blend = self.blend(self.photo_bones)
+        skinned = pose_vertices(load_figure(), self.body.shape, self.body.pose)
+        deep = [
+            hug(np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3], share, skinned)
+            for rest in (self.rest_front, self.rest_back)
+        ]
+        return share, np.stack(deep)
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz without pickled objects."""
