@@ -14,6 +14,7 @@ from dreampose_core.carry.cloth.skirt import STILL
 from dreampose_core.carry.feet.drawing import built_share, draw_foot, each_foot, leg_share, shade_by
 from dreampose_core.carry.fill import disc, smooth
 from dreampose_core.carry.head.around import Around
+from dreampose_core.carry.light import brightness
 from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.sheet import Sheet
 from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
@@ -75,8 +76,10 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     flat = np.abs(np.einsum("nj,nj->n", blend[:, 1, :3], sheet.axis))
     # cloth and limbs show more than the photo's outline from a small turn on, hair from a larger one
     flat = 1 - (1 - flat) * (1 + 1.6 * (1 - sheet.weights[:, BONES.index("head")]))
+    facing = np.einsum("nij,snj->sni", blend[:, :, :3], sheet.facing.reshape(2, count, 3))
+    bright = brightness(facing.reshape(-1, 3), sheet.light)
     size = height * fine, width * fine
-    layers = [_draw_layer(sheet, points, flat, layer, size, fine) for layer in range(len(sheet.front))]
+    layers = [_draw_layer(sheet, points, flat, bright, layer, size, fine) for layer in range(len(sheet.front))]
     _part_legs(layers, size, fine * height / DESIGN_ROWS)
     layers += _feet(sheet, layers, transforms, camera)
     colour, alpha, visibility = _composite(layers, height * width * fine**2)
@@ -134,10 +137,17 @@ def smaller(carried: Carried, times: int) -> Carried:
 
 
 def _draw_layer(
-    sheet: Sheet, points: np.ndarray, flat: np.ndarray, layer: int, size: tuple[int, int], fine: int
+    sheet: Sheet,
+    points: np.ndarray,
+    flat: np.ndarray,
+    bright: np.ndarray,
+    layer: int,
+    size: tuple[int, int],
+    fine: int,
 ) -> _Drawn | None:
     """One layer's nearest fragments. points (2N,3): front vertices, then back ones, on the fine grid; flat (N,):
-    how little each has turned out of the photo's plane, 0..1; fine: samples a pixel along each axis."""
+    how little each has turned out of the photo's plane, 0..1; bright (2N,): how bright the light makes them; fine:
+    samples a pixel along each axis."""
     start, middle, end = sheet.face_start[2 * layer : 2 * layer + 3]
     own, fringe = sheet.faces[start:middle], sheet.faces[middle:end]
     if not len(own):
@@ -190,6 +200,7 @@ def _draw_layer(
     seen = seen * (1 - mixed * (1 - smooth(flat, 0.85, 0.97)))
     true = np.where(fringed, 1, smooth(seen * shown, 0.35, 0.7))[:, None]
     colour = other * (1 - true) + own_texture[:, :3] * true
+    colour *= np.einsum("kc,kc->k", corners[1], bright[corners[0]])[:, None]
     # the photo's soft outline holds as long as the outline is still the photo's
     steady = np.where(headed > 0.5, smooth(flat, 0.88, 0.98), smooth(flat, 0.75, 0.95))
     thin = 1 - np.clip(own_texture[:, 3] / 255, 0, 1)

@@ -20,10 +20,11 @@ from dreampose_core.carry.cloth.skirt import STILL, hanging, measure_skirt
 from dreampose_core.carry.cloth.wrap import BACK_SEEN, LaidOut, bare_skin, lay_out, wrap
 from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
 from dreampose_core.carry.feet.reading import Shoe, as_pair, dress_back, find_shoe, read_footwear, without_straps
-from dreampose_core.carry.fill import grow, local_mean, mirror_fill, smooth
+from dreampose_core.carry.fill import grow, local_mean, mirror_fill, shrink, smooth
 from dreampose_core.carry.head.around import lay_around, measure_skull, paint_around
 from dreampose_core.carry.head.behind import Seen, back_colours, look_at_head
 from dreampose_core.carry.layers import Layers, skin_like, split
+from dreampose_core.carry.light import brightness, normals, read_light
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
 from dreampose_core.carry.relief import Relief, round_layer
 from dreampose_core.carry.views import (
@@ -45,8 +46,8 @@ from pose_tools.body.figure import BONES, bone_transforms, load_figure, pose_ver
 from pose_tools.body.fit import FittedBody
 
 FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
-_VERTEX = ("front", "back", "weights", "hang", "place", "axis", "open")
-_FORM = 1  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
+_VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
+_FORM = 2  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 
@@ -69,6 +70,8 @@ class Sheet:
     weights: np.ndarray  # (N,B) f32
     hang: np.ndarray  # (N,) f32 the weight of what hangs freely from the hips
     place: np.ndarray  # (N,2) f32 where the vertex lies in the photo, pixels
+    facing: np.ndarray  # (2N,3) f32 unit normals of the front, then of the back, the body at rest
+    light: np.ndarray  # (3,) f32 towards the light, see light.py; the colours of front, back, flat, head are without it
     axis: np.ndarray  # (N,3) f32, at rest, the direction that led away from the camera in the photo
     open: np.ndarray  # (N,) bool near an end that is cut off from the body, where one may see inside
     printed: np.ndarray  # (2,N) f32 how far front and back have the colours of `front` and `back` when turned away
@@ -164,10 +167,17 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
         leg: find_shoe(small, layers.label == leg, skin, reliefs[leg].weights, side)
         for leg, side in ((LEG_L, "L"), (LEG_R, "R"))
     }
-    front, back, seen = _textures(cutout.colours, cutout.alpha, layers, looks, reliefs[TRUNK].weights, shoes, unit)
+    facing = [
+        normals(relief, extent, camera.scale) for relief, extent in zip(reliefs, layers.extent, strict=True)
+    ]
+    light = _light(small, layers.label, coverage > 0.9, facing, looks.hair | np.isin(view.part, HEAD_PARTS))
+    bright = [brightness(front, light) for front, _ in facing]
+    front, back, seen = _textures(
+        cutout.colours, cutout.alpha, layers, looks, reliefs[TRUNK].weights, shoes, bright, unit
+    )
     covered = [cv2.resize(one[..., 3], grid, interpolation=cv2.INTER_AREA) / np.float32(255) for one in front]
     free = hanging(figure, body.shape, transforms)
-    mesh, surfaces = _mesh(layers, solid, covered, reliefs, transforms, free, camera, cell)
+    mesh, surfaces = _mesh(layers, solid, covered, reliefs, facing, transforms, free, camera, cell)
     bare = [bare_skin(skin, layers.label == group, relief.weights) for group, relief in enumerate(reliefs)]
     bare[TRUNK] |= looks.hair
     below = np.arange(len(coverage))[:, None] >= looks.collar[None]
@@ -176,8 +186,28 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     mesh["flat"], mesh["laid"] = wrap(surfaces, *strapless, seen, bare, below, cell, unit)
     mesh |= _head(mesh, layers, looks, front[TRUNK], body, cell)
     return Sheet(
-        body, cutout.background, front, back, seen, **mesh, footwear=footwear, cell=cell, shade=cutout.shade
+        body,
+        cutout.background,
+        front,
+        back,
+        seen,
+        **mesh,
+        light=light.astype(np.float32),
+        footwear=footwear,
+        cell=cell,
+        shade=cutout.shade,
     )
+
+
+def _light(
+    small: np.ndarray, label: np.ndarray, solid: np.ndarray, facing: list[np.ndarray], but: np.ndarray
+) -> np.ndarray:
+    """(3,): towards the light of the photo with colours small (h,w,3) where layers (h,w) are seen; but (h,w) bool: not
+    read there."""
+    seen = np.zeros(facing[0].shape[1:], np.float32)
+    for group, (front, _) in enumerate(facing):
+        seen[label == group] = front[label == group]
+    return read_light(small, shrink(solid, 1) & (label != NO_GROUP) & ~but, seen)
 
 
 def _head(
@@ -255,9 +285,12 @@ def _textures(
     looks: Seen,
     trunk_weights: np.ndarray,
     shoes: dict[int, Shoe | None],
+    bright: list[np.ndarray],
     unit: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """front (L,H,W,4), back (L,H,W,4) and seen (L,H,W), uint8, as a Sheet keeps them."""
+    """front (L,H,W,4), back (L,H,W,4) and seen (L,H,W), uint8, as a Sheet keeps them. bright (h,w) f32: how bright the
+    light makes each layer."""
+    lit = colours
     height, width = alpha.shape
     front = np.zeros((GROUPS, height, width, 4), np.uint8)
     back = np.zeros((GROUPS, height, width, 4), np.uint8)
@@ -271,6 +304,7 @@ def _textures(
         own, extent = layers.label == group, layers.extent[group]
         if not own.any():
             continue
+        colours = lit / full(bright[group])[..., None]
         # outside the person a layer may go on: there the photo's alpha is what ends it
         whole = (extent | (grow(extent, 2) & nobody)).astype(np.float32)
         share = full(np.maximum(np.clip(1.5 * cv2.GaussianBlur(whole, (0, 0), 1.0) - 0.25, 0, 1), own))
@@ -310,6 +344,7 @@ def _mesh(
     solid: np.ndarray,
     covered: list[np.ndarray],
     reliefs: list[Relief],
+    facing: list[np.ndarray],
     transforms: np.ndarray,
     free: np.ndarray,
     camera: Camera,
@@ -340,6 +375,8 @@ def _mesh(
             ]
             vertices[name].append(np.einsum("nij,nj->ni", turn, np.stack(space, -1) - blend[:, :, 3]))
         vertices["axis"].append(turn[:, :, 1])
+        for name, normal in zip(("outward", "inward"), facing[group], strict=True):
+            vertices[name].append(np.einsum("nij,nj->ni", turn, normal[where]))
         vertices["weights"].append(weights)
         vertices["hang"].append(hang)
         vertices["place"].append(at * cell)
@@ -353,6 +390,7 @@ def _mesh(
         for name, parts in vertices.items()
     }
     joined["rest_front"], joined["rest_back"] = joined.pop("front"), joined.pop("back")
+    joined["facing"] = np.concatenate([joined.pop("outward"), joined.pop("inward")])
     joined["printed"] = np.concatenate([surface.printed for surface in surfaces], 1)
     joined["faces"] = np.concatenate(faces).astype(np.int32)
     joined["face_start"] = np.cumsum([0, *counts]).astype(np.int32)

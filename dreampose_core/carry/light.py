@@ -1,0 +1,73 @@
+"""The light of a photo, read from the shading of the person, so that what turns is lit as the photo is.
+
+One light, wrapped about the body, and as much from everywhere: a surface with normal n (x to the right, y away from
+the camera, z up) reflects 1 + max(0, n b + w |b|) / (1 + w) times its colour in linear light, where b points to the
+light and is as long as that is strong. What is brighter or darker is taken for shading where the colour is the same:
+skin is skin on either side, cloth is cloth. Works on the analysis grid.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy.optimize import least_squares
+
+from dreampose_core.carry.fill import local_mean
+from dreampose_core.carry.relief import Relief
+
+_WRAP = 0.3  # w: how far the light reaches around
+_USUAL = np.array([0.0, -0.6, 0.7])  # b where nothing is known: from the front and from above
+_SPREAD = 0.6  # of b about that
+_STRONGEST = 2.5  # |b|
+_ALIKE = 100  # neighbouring pixels that are wrong together: folds and prints
+_CHROMA, _BRIGHTNESS = 10, 60  # of Lab: how far the colours of one cloth lie apart
+_LEAST = 60  # pixels of a colour that tell of light
+_GAMMA = 2.2
+_SOFT = 2.0  # pixels over which normals are averaged
+
+
+def normals(relief: Relief, where: np.ndarray, scale: float) -> np.ndarray:
+    """(2,h,w,3) f32: outward unit normals of a layer's front and back where it is (h,w) bool. scale: pixels a metre."""
+    out = []
+    for depth, outward in ((relief.front, -1), (relief.back, 1)):
+        down, right = np.gradient(depth * np.float32(scale))
+        steep = np.stack([-right, np.ones_like(depth), down], -1) * outward
+        out.append(local_mean(_unit(steep).astype(np.float32), where, _SOFT))
+    return _unit(np.stack(out))
+
+
+def brightness(normal: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """(...,) f32, 1 and more: by how much colours as pictures have them are brighter for the light b (3,) on surfaces
+    with normals (...,3), which need not be of length 1."""
+    strength = float(np.linalg.norm(light))
+    lit = np.maximum(_unit(normal) @ light + _WRAP * strength, 0) / (1 + _WRAP)
+    return ((1 + lit) ** (1 / _GAMMA)).astype(np.float32)
+
+
+def read_light(colours: np.ndarray, where: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """(3,) f64, b: the likeliest light of a photo with colours (h,w,3) uint8, of those pixels (h,w) bool whose normals
+    (h,w,3) are known. The usual one where nothing can be told."""
+    lab = cv2.cvtColor(cv2.GaussianBlur(colours, (0, 0), 1.0).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[where]
+    bright = np.log((cv2.GaussianBlur(colours, (0, 0), 1.0)[where] / 255.0) ** _GAMMA @ np.full(3, 1 / 3) + 0.005)
+    kinds = np.floor(lab / (_BRIGHTNESS, _CHROMA, _CHROMA))
+    _, kind, count = np.unique(kinds, axis=0, return_inverse=True, return_counts=True)
+    kind = kind.ravel()
+    often = count[kind] >= _LEAST
+    if not often.any():
+        return _USUAL.copy()
+    _, kind, count = np.unique(kind[often], return_inverse=True, return_counts=True)
+    bright, facing = bright[often], normal[where][often]
+    spread = np.sqrt(np.bincount(kind, (bright - (np.bincount(kind, bright) / count)[kind]) ** 2) / count) + 0.1
+    sure = 1 / (spread[kind] * np.sqrt(_ALIKE))
+
+    def errors(light: np.ndarray) -> np.ndarray:
+        left = bright - _GAMMA * np.log(brightness(facing, light))
+        left -= (np.bincount(kind, left) / count)[kind]
+        return np.append(left * sure, (light - _USUAL) / _SPREAD)
+
+    light = least_squares(errors, _USUAL, x_scale=_SPREAD, diff_step=1e-3).x
+    return light * min(1, _STRONGEST / max(float(np.linalg.norm(light)), 1e-9))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
