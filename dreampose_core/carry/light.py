@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from scipy.optimize import least_squares
 
-from dreampose_core.carry.fill import local_mean
+from dreampose_core.carry.fill import distance, local_mean, smooth
 from dreampose_core.carry.relief import Relief
 
 _WRAP = 0.3  # w: how far the light reaches around
@@ -23,17 +23,22 @@ _ALIKE = 100  # neighbouring pixels that are wrong together: folds and prints
 _CHROMA, _BRIGHTNESS = 10, 60  # of Lab: how far the colours of one cloth lie apart
 _LEAST = 60  # pixels of a colour that tell of light
 _GAMMA = 2.2
+_RIM = 6.0  # pixels from the outline in which front and back turn into each other
 _SOFT = 2.0  # pixels over which normals are averaged
 
 
-def normals(relief: Relief, where: np.ndarray, scale: float) -> np.ndarray:
-    """(2,h,w,3) f32: outward unit normals of a layer's front and back where it is (h,w) bool. scale: pixels a metre."""
+def normals(relief: Relief, where: np.ndarray, outline: np.ndarray, scale: float) -> np.ndarray:
+    """(2,h,w,3) f32: outward unit normals of a layer's front and back where it is (h,w) bool; they meet at the outline,
+    that of the mask (h,w) bool. scale: pixels a metre."""
     out = []
     for depth, outward in ((relief.front, -1), (relief.back, 1)):
         down, right = np.gradient(depth * np.float32(scale))
         steep = np.stack([-right, np.ones_like(depth), down], -1) * outward
         out.append(local_mean(_unit(steep).astype(np.float32), where, _SOFT))
-    return _unit(np.stack(out))
+    front, back = _unit(np.stack(out))
+    # steps of a pixel are too coarse for how steep a rounded surface gets there
+    rim = (1 - smooth(distance(~outline), 0.5, _RIM))[..., None] / 2
+    return _unit(np.stack([front + rim * (back - front), back + rim * (front - back)]))
 
 
 def brightness(normal: np.ndarray, light: np.ndarray) -> np.ndarray:

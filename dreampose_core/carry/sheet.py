@@ -168,7 +168,8 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
         for leg, side in ((LEG_L, "L"), (LEG_R, "R"))
     }
     facing = [
-        normals(relief, extent, camera.scale) for relief, extent in zip(reliefs, layers.extent, strict=True)
+        normals(relief, extent, extent | cut, camera.scale)
+        for relief, extent, cut in zip(reliefs, layers.extent, layers.cut, strict=True)
     ]
     light = _light(small, layers.label, coverage > 0.9, facing, looks.hair | np.isin(view.part, HEAD_PARTS))
     bright = [brightness(front, light) for front, _ in facing]
