@@ -4,8 +4,8 @@
 
 The page holds no work and no results: it puts jobs in line and reads from disk what became of them, so that a
 reload, a closed tab or a restart loses nothing. lay_out and what it calls place the parts, wire connects them to the
-handlers of dreampose_core/desk.py and its sisters, add_endpoints opens the same to programs. What it looks like is in
-assets/page; what the fold of further choices holds, and in which words, in dreampose_core/fold.py.
+handlers of dreampose_core/page/desks, add_endpoints opens the same to programs. What it looks like is in
+assets/page; what the fold of further choices holds, and in which words, in dreampose_core/page/desks/advanced.py.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ import gradio as gr  # noqa: E402
 from gradio.data_classes import FileData, ImageData  # noqa: E402
 
 from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN  # noqa: E402
-from dreampose_core.compare_desk import NOTHING  # noqa: E402
-from dreampose_core.desk import GO_NEW, LIFETIME, SHARE, Desk  # noqa: E402
-from dreampose_core.fold import (  # noqa: E402
+from dreampose_core.jobs.inline import do_job, give_up, take_job  # noqa: E402
+from dreampose_core.page.desks.advanced import (  # noqa: E402
     BACKDROPS,
     BEHIND,
     CHOSEN,
@@ -50,17 +49,18 @@ from dreampose_core.fold import (  # noqa: E402
     Fold,
     way,
 )
-from dreampose_core.jobs.inline import do_job, give_up, take_job  # noqa: E402
-from dreampose_core.motion_desk import READ  # noqa: E402
-from dreampose_core.parts import PARTS, VISIBLE, Look  # noqa: E402
+from dreampose_core.page.desks.compare import NOTHING  # noqa: E402
+from dreampose_core.page.desks.desk import GO_NEW, LIFETIME, SHARE, Desk  # noqa: E402
+from dreampose_core.page.desks.motion import READ  # noqa: E402
+from dreampose_core.page.parts import PARTS, VISIBLE, Look  # noqa: E402
+from dreampose_core.page.service import ZERO_GPU, House, Service, best_device  # noqa: E402
+from dreampose_core.page.window import Window  # noqa: E402
 from dreampose_core.photo import MAX_BYTES  # noqa: E402
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, find_profile  # noqa: E402
 from dreampose_core.rules import Number, Switch  # noqa: E402
-from dreampose_core.service import ZERO_GPU, House, Service, best_device  # noqa: E402
 from dreampose_core.settings import RULES, SWITCHES  # noqa: E402
 from dreampose_core.surroundings import FILM  # noqa: E402
 from dreampose_core.trouble import sentence_for  # noqa: E402
-from dreampose_core.window import Window  # noqa: E402
 from pose_tools.body.motion import list_motions  # noqa: E402
 from pose_tools.errors import BadInput  # noqa: E402
 from pose_tools.extract import MAX_VIDEO_BYTES  # noqa: E402

@@ -17,10 +17,10 @@ from dreampose_core.jobs import client
 from dreampose_core.jobs.lock import is_held, lock_path, take
 from dreampose_core.jobs.store import Store
 from dreampose_core.library import LOCAL, Library, new_visitor
-from dreampose_core.service import House, Service
+from dreampose_core.page.service import House, Service
+from dreampose_core.page.views import progress_view
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.trouble import sentence_for
-from dreampose_core.views import progress_view
 from pose_tools.errors import BadInput
 from tests.dreampose_core.person import draw_person
 from tests.dreampose_core.tiny_profile import FOLDER, save_tiny_model, save_wave

@@ -18,12 +18,12 @@ from PIL import Image
 
 from dreampose_core import finishing
 from dreampose_core.library import Library, read_json, write_picture
+from dreampose_core.page.views import clip_view
 from dreampose_core.profiles import PROFILES
 from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
 from dreampose_core.studio import SHEET, Order, _ways, expected, make_clip, make_subject
-from dreampose_core.views import clip_view
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import probe

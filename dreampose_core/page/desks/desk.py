@@ -11,19 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dreampose_core.compare_desk import NOTHING, CompareDesk
-from dreampose_core.composer import Composer
-from dreampose_core.fold import Fold
-from dreampose_core.handout import Handout
 from dreampose_core.jobs import client
 from dreampose_core.library import ClipEntry, Library, shared_clip
-from dreampose_core.motion_desk import READ, MotionDesk
-from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.composer import Composer
+from dreampose_core.page.desks.advanced import Fold
+from dreampose_core.page.desks.compare import NOTHING, CompareDesk
+from dreampose_core.page.desks.motion import READ, MotionDesk
+from dreampose_core.page.handout import Handout
+from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.service import House, Service
+from dreampose_core.page.views import clip_view, own_motions, progress_view, shelf
+from dreampose_core.page.window import Window
 from dreampose_core.photo import open_photo
 from dreampose_core.profiles import find_profile
-from dreampose_core.service import House, Service
-from dreampose_core.views import clip_view, own_motions, progress_view, shelf
-from dreampose_core.window import Window
 from pose_tools.errors import BadInput
 
 LIFETIME = 24 * 3600  # seconds that a visitor's library outlives the last visit, where the app is public

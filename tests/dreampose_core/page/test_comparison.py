@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dreampose_core import composer
-from dreampose_core.compare_desk import NOTHING, CompareDesk
-from dreampose_core.comparison import (
+from dreampose_core.jobs.client import status
+from dreampose_core.library import Library, new_id, new_visitor, read_json, write_json
+from dreampose_core.page import composer
+from dreampose_core.page.comparison import (
     common_rate,
     film_of_both,
     films_of_both_with,
@@ -18,14 +19,13 @@ from dreampose_core.comparison import (
     settings_of,
     wishes,
 )
-from dreampose_core.jobs.client import status
-from dreampose_core.library import Library, new_id, new_visitor, read_json, write_json
+from dreampose_core.page.desks.compare import NOTHING, CompareDesk
+from dreampose_core.page.service import House
+from dreampose_core.page.window import Window
+from dreampose_core.page.wording import apart, compared, film_title, labels, switched
 from dreampose_core.profiles import PROFILES, find_profile
-from dreampose_core.service import House
 from dreampose_core.settings import SWITCHES, AnimateSettings
 from dreampose_core.stopwatch import speeds_file
-from dreampose_core.window import Window
-from dreampose_core.wording import apart, compared, film_title, labels, switched
 from pose_tools.errors import BadInput
 from pose_tools.video import probe, read_frames, write_video
 
@@ -190,7 +190,7 @@ def test_films_of_other_size_rate_and_length_share_one_video(library, desk):
 
 
 def test_a_film_of_another_shape_stands_in_the_middle_and_a_long_one_is_cut(library, monkeypatch):
-    monkeypatch.setattr("dreampose_core.comparison.MOST_FRAMES", 5)
+    monkeypatch.setattr("dreampose_core.page.comparison.MOST_FRAMES", 5)
     wide = add_film(library, replace(WALK, steps=1), grey=10, size=(32, 64))
     tall = add_film(library, WALK, grey=10, size=(64, 32))
     frames = list(read_frames(film_of_both(library, wide, tall)))

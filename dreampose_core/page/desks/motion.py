@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from dreampose_core.extraction import MAX_SECONDS
 from dreampose_core.fitting import Fitting
-from dreampose_core.fold import LEAST_FRAMES, MOST_FRAMES
-from dreampose_core.handout import Handout
 from dreampose_core.jobs import client
 from dreampose_core.library import Library
-from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.desks.advanced import LEAST_FRAMES, MOST_FRAMES
+from dreampose_core.page.handout import Handout
+from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.service import House, Service
+from dreampose_core.page.views import fitting_view, frame_view, motion_view, own_motions
+from dreampose_core.page.window import Window
 from dreampose_core.profiles import find_profile
-from dreampose_core.service import House, Service
-from dreampose_core.views import fitting_view, frame_view, motion_view, own_motions
-from dreampose_core.window import Window
 from pose_tools.errors import BadInput
 from pose_tools.extract import check_video, first_frame
 

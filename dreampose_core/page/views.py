@@ -15,9 +15,9 @@ from PIL import Image
 from dreampose_core.fitting import Fitting, Hand
 from dreampose_core.jobs import client
 from dreampose_core.library import ClipEntry, Library, MotionEntry, SubjectEntry, read_json
+from dreampose_core.page.wording import film_title
 from dreampose_core.progress import READING, STAGES, TITLES
 from dreampose_core.trouble import DISK_FULL
-from dreampose_core.wording import film_title
 from pose_tools.video import VideoInfo
 
 LEAST_ROOM = 2**20  # bytes; with less on the disk even the worker has no way to tell

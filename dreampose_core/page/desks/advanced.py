@@ -16,14 +16,14 @@ from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN
 from dreampose_core.checkpoints import FINISHED
 from dreampose_core.library import Library, SubjectEntry, read_json
 from dreampose_core.more_photos import MOST_MORE, open_more
-from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.service import House
+from dreampose_core.page.views import pixels_data
 from dreampose_core.profiles import Profile
 from dreampose_core.schedulers import SCHEDULERS
-from dreampose_core.service import House
 from dreampose_core.settings import SWITCHES
 from dreampose_core.surroundings import FILM, PHOTO
 from dreampose_core.tuning import DEFAULT_TUNINGS, TUNINGS
-from dreampose_core.views import pixels_data
 from pose_tools.errors import BadInput
 
 SAMPLERS = {"pndm": "PNDM", "ddim": "DDIM", "dpm++": "DPM-Solver++", "unipc": "UniPC"}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dreampose_core.comparison import (
+from dreampose_core.library import ClipEntry, Library
+from dreampose_core.page.comparison import (
     MOST_FRAMES,
     Wish,
     called,
@@ -22,13 +23,12 @@ from dreampose_core.comparison import (
     settings_of,
     wishes,
 )
-from dreampose_core.composer import AT_ONCE, Composer
-from dreampose_core.library import ClipEntry, Library
-from dreampose_core.parts import Look, Parts
-from dreampose_core.service import House
-from dreampose_core.views import MEANINGS, ago
-from dreampose_core.window import Window
-from dreampose_core.wording import compared, film_title, labels, same_motion, switched
+from dreampose_core.page.composer import AT_ONCE, Composer
+from dreampose_core.page.parts import Look, Parts
+from dreampose_core.page.service import House
+from dreampose_core.page.views import MEANINGS, ago
+from dreampose_core.page.window import Window
+from dreampose_core.page.wording import compared, film_title, labels, same_motion, switched
 from pose_tools.errors import BadInput
 from pose_tools.video import VideoInfo, probe
 
