@@ -22,7 +22,8 @@ from dreampose_core.jobs.inline import do_job, give_up, take_job
 from dreampose_core.library import LOCAL, Library, new_visitor
 from dreampose_core.page.desks.advanced import Fold
 from dreampose_core.page.desks.desk import LIFETIME, Desk
-from dreampose_core.page.service import House, Service
+from dreampose_core.page.house import House
+from dreampose_core.page.service import Service
 from dreampose_core.page.window import Window
 from dreampose_core.settings import AnimateSettings
 from pose_tools.body.motion import find_motion, list_motions

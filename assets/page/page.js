@@ -1,4 +1,4 @@
-// Turns the values that app.py hands to the page's HTML components into markup. Everything that comes from outside
+// Turns the values that the page's HTML components are given into markup. Everything that comes from outside
 // goes through esc(). Nothing here talks to the server: clicks become events of the component they happen in.
 window.studio = (() => {
   const esc = (text) => String(text ?? "").replace(/[&<>"'`]/g, (c) => `&#${c.charCodeAt(0)};`);

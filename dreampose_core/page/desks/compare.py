@@ -24,8 +24,8 @@ from dreampose_core.page.comparison import (
     wishes,
 )
 from dreampose_core.page.composer import AT_ONCE, Composer
+from dreampose_core.page.house import House
 from dreampose_core.page.parts import Look, Parts
-from dreampose_core.page.service import House
 from dreampose_core.page.views import MEANINGS, ago
 from dreampose_core.page.window import Window
 from dreampose_core.page.wording import compared, film_title, labels, same_motion, switched

@@ -18,8 +18,9 @@ from dreampose_core.page.desks.advanced import Fold
 from dreampose_core.page.desks.compare import NOTHING, CompareDesk
 from dreampose_core.page.desks.motion import READ, MotionDesk
 from dreampose_core.page.handout import Handout
+from dreampose_core.page.house import House
 from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
-from dreampose_core.page.service import House, Service
+from dreampose_core.page.service import Service
 from dreampose_core.page.views import clip_view, own_motions, progress_view, shelf
 from dreampose_core.page.window import Window
 from dreampose_core.photo import open_photo

@@ -12,10 +12,11 @@ from dreampose_core.extraction import MAX_SECONDS
 from dreampose_core.fitting import Fitting
 from dreampose_core.jobs import client
 from dreampose_core.library import Library
-from dreampose_core.page.desks.advanced import LEAST_FRAMES, MOST_FRAMES
+from dreampose_core.page.choices import LEAST_FRAMES, MOST_FRAMES
 from dreampose_core.page.handout import Handout
+from dreampose_core.page.house import House
 from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
-from dreampose_core.page.service import House, Service
+from dreampose_core.page.service import Service
 from dreampose_core.page.views import fitting_view, frame_view, motion_view, own_motions
 from dreampose_core.page.window import Window
 from dreampose_core.profiles import find_profile

@@ -20,7 +20,7 @@ from dreampose_core.page.comparison import (
     wishes,
 )
 from dreampose_core.page.desks.compare import NOTHING, CompareDesk
-from dreampose_core.page.service import House
+from dreampose_core.page.house import House
 from dreampose_core.page.window import Window
 from dreampose_core.page.wording import apart, compared, film_title, labels, switched
 from dreampose_core.profiles import PROFILES, find_profile
