@@ -23,7 +23,9 @@ from dreampose_core.profiles import PROFILES
 from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
-from dreampose_core.studio import SHEET, Order, _ways, expected, make_clip, make_subject
+from dreampose_core.studio import Order, expected, make_clip, make_subject
+from dreampose_core.studio.pace import ways_of
+from dreampose_core.studio.prepare import SHEET
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import probe
@@ -277,7 +279,7 @@ def test_speeds_are_told_apart_by_the_tuning_and_by_what_a_frame_takes(given, tm
     assert known_seconds(speeds, "tiny", units, {"finetune": "small", "render": "1 conditions"}) is None
     order = order_for(tmp_path, given)
     for change in ({"tuning": "full"}, {"s1": 3.0}, {"refined": False}, {"background": "plain"}):
-        assert _ways(replace(order, settings=replace(SETTINGS, **change))) != _ways(order), change
+        assert ways_of(replace(order, settings=replace(SETTINGS, **change))) != ways_of(order), change
 
 
 def test_seconds_left_follow_what_is_measured():
