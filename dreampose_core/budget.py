@@ -24,8 +24,8 @@ from dreampose_core import memory
 from dreampose_core.modeling import LATENT_STRIDE
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.subject_cache import ENCODE_BATCH
-from dreampose_core.trainable import DECODER, LORA_LAYERS, frozen_type, training_type
-from dreampose_core.tuning import FinetuneSettings, has_eight_bit
+from dreampose_core.trainable import frozen_type, training_type
+from dreampose_core.tuning import DECODER, LORA_LAYERS, FinetuneSettings, has_eight_bit
 from pose_tools.errors import BadInput
 
 

@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from dreampose_core.background import PICTURE, choose
+from dreampose_core.disk import written_by_finetune
 from dreampose_core.drive import load_drive
 from dreampose_core.extraction import check_request
 from dreampose_core.jobs.events import ENDED, PREVIEW, Event, Job
@@ -28,6 +29,7 @@ from dreampose_core.photo import open_photo
 from dreampose_core.profiles import PROFILES
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.surroundings import MOST_SIDE, PHOTO
+from dreampose_core.tuning import tuning_of
 from pose_tools.errors import BadInput
 from pose_tools.extract import Request
 
@@ -37,7 +39,7 @@ ALONE = 10.0  # seconds without a sign of life; a worker that starts needs a few
 START_AGAIN = 10.0  # seconds from one start of a worker to the next for jobs that were left alone
 FITTINGS_LAST = 3600  # seconds; another tab may still show one
 MORE = "more"  # begins the names of further photos in a job's folder
-ROOM_NEEDED = 300 * 2**20  # bytes a job may write beside a film: weights, checkpoints, poses
+ROOM_NEEDED = 100 * 2**20  # bytes a job may write beside a film and a finetune: training pictures, sheets, poses
 PIXEL_ROOM = 5  # bytes for each pixel of a film: its frames as PNG, once more in the zip, and the videos
 
 
@@ -125,7 +127,8 @@ def submit_animate(
         files["background"] = backdrop
     values = {"settings": settings.to_dict(), "subject": subject, "title": title}
     values |= {"offload": offload, "compile": compile}
-    room = ROOM_NEEDED + settings.frames * PIXEL_ROOM * _pixels(library, settings, subject, whole)
+    room = ROOM_NEEDED + _room_of_finetune(library, settings, subject)
+    room += settings.frames * PIXEL_ROOM * _pixels(library, settings, subject, whole)
     return submit(library, "animate", values, files=files, device=device, room=room)
 
 
@@ -307,6 +310,23 @@ def sweep(root: Path, lifetime: float) -> list[str]:
         store.forget_visitor(visitor)
         delete_visitor(root, visitor)
     return gone
+
+
+def _room_of_finetune(library: Library, settings: AnimateSettings, subject: str) -> int:
+    """Bytes that a finetune may write; 0 for a subject of the library that has one."""
+    profile = PROFILES.get(settings.profile)
+    tuned = {name for entry in library.subjects() if entry.id == subject for name in entry.tuned}
+    if profile is None or not settings.finetuned or settings.profile in tuned:
+        return 0
+    steps, decoder_steps = (
+        usual if asked is None else asked
+        for asked, usual in (
+            (settings.finetune_steps, profile.finetune_steps),
+            (settings.decoder_steps, profile.decoder_steps),
+        )
+    )
+    tune = replace(tuning_of(profile.name, settings.tuning), steps=steps, decoder_steps=decoder_steps)
+    return written_by_finetune(profile.folder, tune)
 
 
 def _pixels(library: Library, settings: AnimateSettings, subject: str, photo: np.ndarray | None) -> int:
