@@ -7,10 +7,12 @@ Object.assign(window.studio, (() => {
   const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 4.5h2v7H5zM9 4.5h2v7H9z" fill="currentColor"/></svg>';
   const ARROWS = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6 4.5L2.5 8 6 11.5M10 4.5L13.5 8 10 11.5"/></svg>';
 
-  // What is shown is of the film on show: the answer to an earlier wish may come when another one was opened meanwhile.
-  let kept = null;
+  // What is shown is of the film on show, beside the one that was asked for last: the answer to an earlier wish may come
+  // when another one was opened or asked for meanwhile.
+  let [kept, wish] = [null, null];
   function current(value) {
-    if (!value?.asked || value.film === kept?.film) kept = value;
+    if (!value?.asked) wish = null;
+    if (!value?.asked || (value.film === kept?.film && value.chosen === (wish ?? value.chosen))) kept = value;
     return kept;
   }
 
@@ -179,6 +181,7 @@ Object.assign(window.studio, (() => {
 
     function ask(id) {
       busy = asked = true;
+      wish = id;
       element.dataset.busy = "";
       setTimeout(() => { busy = false; delete element.dataset.busy; }, 3000); // making the video of both may take longer
       trigger("pick", { id });

@@ -48,6 +48,7 @@ def _kept() -> Blocks:
         "held": gr.State(None),  # the job whose photo is still in the photo's place
         "clip": gr.State(None),  # the film on show, if it is the visitor's own
         "opening": gr.State(None),  # it, and the film that is being put beside it
+        "opened": gr.State(None),  # the same of what was shown last
         "both_timer": gr.Timer(POLL_SECONDS / 2, active=False),
         "subject": gr.State(None),  # the chosen subject, None for a photo
         "timer": gr.Timer(POLL_SECONDS, active=False),

@@ -19,7 +19,7 @@ from dreampose_core.page.comparison import (
     settings_of,
     wishes,
 )
-from dreampose_core.page.desks.compare import NOTHING, CompareDesk
+from dreampose_core.page.desks.compare import QUIET, CompareDesk
 from dreampose_core.page.house import House
 from dreampose_core.page.window import Window
 from dreampose_core.page.wording import apart, compared, film_title, labels, switched
@@ -208,17 +208,20 @@ def test_the_video_of_both_is_made_while_the_page_goes_on(library, desk):
         assert "compare" not in told and (told["opening"], told["both_timer"]["active"]) == ((film.id, before.id), True)
         asked = desk.open(library.visitor, other.id, film.id)["opening"]
         assert asked == (film.id, other.id), "another choice is heard at once"
-        assert desk.poll(library.visitor, other.id, told["opening"]) == NOTHING, "another film was opened"
+        assert desk.poll(library.visitor, other.id, told["opening"], None) == QUIET, "another film was opened"
     seen, until = [told["both"]["fraction"]], time.monotonic() + 60
-    while "compare" not in (told := desk.poll(library.visitor, film.id, (film.id, before.id))):
+    while "compare" not in (told := desk.poll(library.visitor, film.id, (film.id, before.id), None)):
         assert time.monotonic() < until, "waited too long"
         seen.append(told["both"]["fraction"])
         time.sleep(0.02)
     assert seen == sorted(seen) and seen[0] < 1 and all(0 <= each <= 1 for each in seen)
-    assert told["compare"]["open"] and told["opening"] is None and not told["both_timer"]["active"]
+    assert told["compare"]["open"] and told["opened"] == (film.id, before.id)
+    assert told.keys() == {"compare", "opened"}, "what else was asked for meanwhile goes on"
+    assert desk.poll(library.visitor, film.id, asked, told["opened"]).keys() <= {"both", "compare", "opened"}
+    assert desk.poll(library.visitor, film.id, told["opened"], told["opened"]) == QUIET, "all is shown"
     assert (told["compare"]["film"], told["compare"]["asked"]) == (film.id, True)
     assert not desk.offer(library, other, at_once=True)["compare"]["asked"], "a film that is opened is on show"
-    assert desk.poll(library.visitor, film.id, None) == NOTHING, "nothing is being made"
+    assert desk.poll(library.visitor, film.id, None, None) == QUIET, "nothing is being made"
 
     broken = add_film(library, replace(WALK, seed=2))
     broken.video.write_bytes(b"no film any more")
