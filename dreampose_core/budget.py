@@ -97,7 +97,7 @@ def room_for_finetune(
     if seconds is None:
         flops = settings.steps * need.finetune_flops + settings.decoder_steps * need.decoder_flops
         seconds = flops / (USED * matrix_rate(str(device)))
-    return f"About {_time(seconds)}, in {need.bytes / GB:.1f} GB of the {free / GB:.1f} GB of memory that are free"
+    return f"The finetune takes about {_time(seconds)}, in {need.bytes / GB:.1f} of {free / GB:.1f} GB of free memory"
 
 
 def finetune_need(

@@ -70,8 +70,8 @@ class SecondsLeft:
 
     expected: seconds each coming stage is thought to take in full (earlier jobs on this machine, or a guess);
     a stage that is missing there will not be run. Of the running stage the measured speed takes over step by
-    step; a coming one counts by what was expected of it, stretched by how much slower or faster this job's
-    own stages have been so far.
+    step, and between two steps, or two batches of them, the seconds run down; a coming one counts by what was expected
+    of it, stretched by how much slower or faster this job's own stages have been so far.
     """
 
     expected: Mapping[str, float]
@@ -84,24 +84,24 @@ class SecondsLeft:
         stage, marks = progress.stage, self._marks.setdefault(progress.stage, [])
         if stage in TRAINING and progress.step == 0:
             marks.clear()  # what comes before the first step is set-up, and no measure of a step
-        marks.append((now, progress.step))
-        del marks[1:-1]
+        if not marks or progress.step != marks[-1][1]:
+            marks.append((now, progress.step))
+            del marks[1:-1]
         self._totals[stage] = max(progress.total, 1)
         coming = sum(self.expected.get(later, 0.0) for later in ORDER[ORDER.index(stage) + 1 :])
-        return self._running(stage) + coming * self._stretch()
+        return self._running(stage, now) + coming * self._stretch()
 
-    def _running(self, stage: str) -> float:
+    def _running(self, stage: str, now: float) -> float:
         """Seconds left of the stage that runs."""
-        (start, first), (now, step) = self._marks[stage][0], self._marks[stage][-1]
+        (start, first), (reached, step) = self._marks[stage][0], self._marks[stage][-1]
         total, expected = self._totals[stage], self.expected.get(stage, 0.0)
         if stage in UNEVEN:
             return max(0.0, expected - (now - start)) if step < total else 0.0
         left = expected * (1 - step / total)
-        steps = step - first
-        if steps <= 0:
-            return left
-        measured = (now - start) / steps * (total - step)
-        return (steps * measured + TRUST_AFTER * left) / (steps + TRUST_AFTER) if expected else measured
+        if (steps := step - first) > 0:
+            measured = (reached - start) / steps * (total - step)
+            left = (steps * measured + TRUST_AFTER * left) / (steps + TRUST_AFTER) if expected else measured
+        return max(left - (now - reached), left / 2)
 
     def _stretch(self) -> float:
         """How many times longer than expected the measured steps took, within LEAST and MOST."""

@@ -26,13 +26,12 @@ Object.assign(window.studio, (() => {
   }
 
   function makes(value) {
-    const [first, ...rest] = value.makes;
-    const time = (make) => make.seconds ? ` <small>about ${duration(make.seconds)}</small>` : "";
-    const also = (make) => `<button type="button" data-do="make" data-id="${esc(make.switch)}"
-      aria-label="Make the same film ${esc(make.words)}">${esc(make.words)}</button>`;
-    if (first) {
-      return `<div class="makes"><button type="button" class="quiet make" data-do="make" data-id="${esc(first.switch)}">Make
-        the same film ${esc(first.words)}${time(first)}</button>${rest.length ? `<p class="also">or ${rest.map(also).join(", or ")}</p>` : ""}</div>`;
+    const one = (make) => `<button type="button" class="quiet make" data-do="make" data-id="${esc(make.switch)}"
+      aria-label="Make the same film ${esc(make.words)}">${esc(make.words[0].toUpperCase() + make.words.slice(1))}</button>`;
+    if (value.makes.length) {
+      const seconds = Math.max(...value.makes.map((make) => make.seconds ?? 0));
+      const time = seconds ? ` <small>about ${duration(seconds)}</small>` : "";
+      return `<div class="makes"><span>To compare, make it also${time}</span>${value.makes.map(one).join("")}</div>`;
     }
     return value.why_not && !value.others.length ? `<p class="hint">${esc(value.why_not)}</p>` : "";
   }

@@ -20,6 +20,12 @@ from dreampose_core.progress import READING, STAGES, TITLES
 from dreampose_core.trouble import DISK_FULL
 from pose_tools.video import VideoInfo
 
+SEEN = {  # what a job's latest picture shows, by the stage that it is of
+    "prepare": "The pose that was found",
+    "finetune": "Live sample",
+    "decoder": "Live sample",
+    "render": "The latest frame",
+}
 LEAST_ROOM = 2**20  # bytes; with less on the disk even the worker has no way to tell
 MOST_POINTS = 200  # of a loss curve
 MEANINGS = {  # of a film's readouts
@@ -87,6 +93,7 @@ def progress_view(library: Library, now: client.Status) -> dict:
         past = "done" if name in seen else "skipped"
         state = "now" if index == here else "waiting" if index > here else past
         rows.append({"title": TITLES[name], "state": state, "step": now.step, "total": now.total})
+    seen_in = next((event.stage for event in reversed(events) if event.preview), "")
     learning = next((e.stage for e in reversed(events) if e.loss is not None), None)
     losses = [[e.step, e.loss] for e in events if e.stage == learning and e.loss is not None]
     spent = time.time() - events[0].at if events else 0.0
@@ -103,6 +110,7 @@ def progress_view(library: Library, now: client.Status) -> dict:
         "message": DISK_FULL if shutil.disk_usage(library.root).free < LEAST_ROOM else now.message,
         "losses": losses[:: max(1, len(losses) // MOST_POINTS)],
         "preview": picture_data(now.preview),
+        "seen": SEEN.get(seen_in, "At this frame"),
         "photo": "" if now.preview else picture_data(photo),
         "error": now.error,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +87,7 @@ def render(
         pull=pull,
         batch_size=size,
         only=missing,
-        report=lambda p: report(
-            replace(p, message=f"Rendering frame {min(p.step + 1, p.total)} of {p.total}")
-        ),
+        report=report,
     )
     for index, frame in rendered:
         write_picture(files[index], finish.put(index, frame))

@@ -301,6 +301,19 @@ def test_seconds_left_follow_what_is_measured():
     assert seconds == 0.0
 
 
+def test_seconds_left_run_down_between_batches():
+    left, told = SecondsLeft({"render": 12.0}), []
+    left.update(Progress("render", 0, 12), 0.0)
+    for batch in range(3):  # four frames in four seconds, which are all told in the last moment
+        for second in range(1, 4):
+            told.append(left.update(Progress("render", 4 * batch, 12), 4.0 * batch + second))
+        for step in range(4 * batch + 1, 4 * batch + 5):
+            last = left.update(Progress("render", step, 12), 4.0 * batch + 4)
+        told.append(last)
+    assert told[-1] == 0.0
+    assert np.diff(told).max() <= 0, "it never jumps up"
+
+
 def test_another_background_is_put_behind_every_frame(whole, given, tmp_path, monkeypatch):
     """A tuned subject, and a picture that comes as a file beside the settings."""
     _, _, first = whole

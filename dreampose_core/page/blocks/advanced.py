@@ -36,7 +36,8 @@ def place(house: House) -> dict[str, gr.blocks.Block]:
         for name in SWITCHES:
             label = SWITCHED.get(name, RULES[name].words)
             visible = own.get(name, VISIBLE)["visible"]
-            seen[name] = gr.Checkbox(True, label=label, info="Off: a film to compare with", visible=visible)
+            seen[name] = gr.Checkbox(True, label=label, visible=visible)
+    gr.HTML('<p class="hint">Switch one off to make a film to compare with.</p>', apply_default_css=False)
     if house.has_gpu:
         with gr.Row():
             seen |= {name: gr.Checkbox(False, label=label) for name, label in MACHINE.items()}
@@ -73,7 +74,7 @@ def _place_behind() -> dict[str, gr.blocks.Block]:
         colour = view(f"colours(value, {list(COLOURS)})", (), "tint", value=COLOUR, visible=False)
         picture = Photo(
             elem_id="backdrop", sources=["upload"], type="filepath", format="png", buttons=[], visible=False,
-            height=150, label="Picture", placeholder="Drop a picture here, or click to choose one",
+            height=150, label="Picture", placeholder="Choose a picture, or drop one here",
         )  # fmt: skip
     kind.change(
         lambda kind: (gr.update(visible=kind == PLAIN), gr.update(visible=kind == PICTURE)),

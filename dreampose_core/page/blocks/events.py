@@ -71,6 +71,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
     fit_after(on(part["examples"].pick, which(desk.take_example), visitor))
     on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject, part["photo"], fitting)
     on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
+    on(part["put_away"].click, plain(desk.put_away))
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
     on(part["compare"].pick, which(compare.open), visitor, clip)
     fit_after(on(part["library"].pick, which(desk.take_subject), visitor))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gradio as gr
 
 from dreampose_core.page.blocks.controls import view
-from dreampose_core.page.desks.desk import SHARE
+from dreampose_core.page.desks.desk import SHARE, TRY_AGAIN
 
-TAKES = {"take_video": "Video", "take_beside": "Side by side", "take_gif": "GIF", "take_frames": "Frames"}
+TAKES = {"take_video": "Video", "take_beside": "With photo and pose", "take_gif": "GIF", "take_frames": "Frames"}
 
 
 def place_progress() -> dict[str, gr.blocks.Block]:
@@ -16,7 +16,9 @@ def place_progress() -> dict[str, gr.blocks.Block]:
     with gr.Column(elem_id="stage", visible=False) as part["stage"]:
         part["progress"] = view("progress(value)", watched="arrive")
         part["cancel"] = gr.Button("Cancel", elem_id="cancel", elem_classes="quiet")
-        part["again"] = gr.Button("Try again", elem_id="again", elem_classes="quiet", visible=False)
+        with gr.Row(elem_id="ways", visible=False) as part["ways"]:
+            part["again"] = gr.Button(TRY_AGAIN, elem_id="again", elem_classes="quiet")
+            part["put_away"] = gr.Button("Close", elem_id="put-away", elem_classes="quiet")
     return part
 
 

@@ -22,7 +22,7 @@ def place(examples: list[Path]) -> dict[str, gr.blocks.Block]:
     part = {
         "photo": Photo(
             elem_id="photo", sources=["upload"], type="filepath", format="png", buttons=[],
-            show_label=False, label="Photo", placeholder="Drop a photo here, or click to choose one",
+            show_label=False, label="Photo", placeholder="Choose a photo, or drop one here",
         )
     }  # fmt: skip
     gr.HTML(_demo(), elem_id="demo", apply_default_css=False)
