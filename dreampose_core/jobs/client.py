@@ -361,6 +361,12 @@ def _own(library: Library, store: Store, job: str) -> Job:
     return row
 
 
+def _seconds_left(event: Event) -> float | None:
+    """What is left by now: also of a step that takes long no less than half of what was left when it began."""
+    left = event.seconds_left
+    return None if left is None else max(left - (time.time() - event.at), left / 2)
+
+
 def _status(library: Library, store: Store, job: Job) -> Status:
     event = store.last_event(job.id)
     subject = job.settings.get("subject")
@@ -377,7 +383,7 @@ def _status(library: Library, store: Store, job: Job) -> Status:
         total=event.total if event else 0,
         loss=event.loss if event else None,
         message=event.message if event else "",
-        seconds_left=event.seconds_left if event and not job.ended else None,
+        seconds_left=_seconds_left(event) if event and not job.ended else None,
         preview=preview if preview.exists() else None,
         error=job.error,
         subject=subject if subject and (library.subject_folder(subject) / "subject.json").exists() else None,
