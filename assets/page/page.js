@@ -184,13 +184,14 @@ window.studio = (() => {
 
   // {subjects: [{id, title, detail, picture}], films: [...], chosen}
   function library(shelf) {
-    if (!shelf || (!shelf.subjects.length && !shelf.films.length)) return "";
+    if (!shelf) return "";
+    if (!shelf.subjects.length && !shelf.films.length) return '<i class="entered" hidden></i>';
     const row = (title, hint, entries, kind) =>
       entries.length
         ? `<div class="row"><header><h3>${title}</h3><p>${hint}</p></header>
             <ul>${entries.map((e) => card(e, kind, kind === "subject" && e.id === shelf.chosen)).join("")}</ul></div>`
         : "";
-    return `<section class="library">
+    return `<section class="library entered">
       ${row("Subjects", "Tuned already: choose one, and only the film is made anew.", shelf.subjects, "subject")}
       ${row("Films", "Choose one to watch or download it again.", shelf.films, "film")}</section>`;
   }

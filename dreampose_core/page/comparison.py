@@ -15,7 +15,9 @@ import numpy as np
 from PIL import Image
 
 from dreampose_core.background import PICTURE
-from dreampose_core.library import ClipEntry, Library, read_json
+from dreampose_core.entries import ClipEntry
+from dreampose_core.files import read_json
+from dreampose_core.library import Library
 from dreampose_core.page.wording import apart, labels, same_motion
 from dreampose_core.profiles import Profile
 from dreampose_core.settings import SWITCHES, AnimateSettings

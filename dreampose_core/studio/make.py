@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from dreampose_core.drive import clip_length, load_drive, make_poses
+from dreampose_core.entries import ClipEntry
+from dreampose_core.files import write_json
 from dreampose_core.fitting import keep_time, placed
-from dreampose_core.library import ClipEntry, write_json
 from dreampose_core.photo import resized
 from dreampose_core.progress import Report, silent
 from dreampose_core.readouts import MOST_FRAMES, read_out

@@ -9,9 +9,9 @@ import numpy as np
 from dreampose_core.background import choose
 from dreampose_core.carry import Sheet, swings
 from dreampose_core.checkpoints import FINISHED
+from dreampose_core.files import write_picture
 from dreampose_core.finishing import Finish, Moves
 from dreampose_core.guidance import Guidance
-from dreampose_core.library import write_picture
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.progress import Report
 from dreampose_core.settings import AnimateSettings

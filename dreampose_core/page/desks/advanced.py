@@ -13,7 +13,9 @@ import numpy as np
 from PIL import Image
 
 from dreampose_core.checkpoints import FINISHED
-from dreampose_core.library import Library, SubjectEntry, read_json
+from dreampose_core.entries import SubjectEntry
+from dreampose_core.files import read_json
+from dreampose_core.library import Library
 from dreampose_core.more_photos import MOST_MORE, open_more
 from dreampose_core.page.choices import SAMPLERS, WAYS
 from dreampose_core.page.house import House
