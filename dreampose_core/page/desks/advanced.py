@@ -1,6 +1,6 @@
 """What the page's fold of further choices shows: only what has an effect for the model, the subject and the machine.
 
-Handlers as in desk.py: a visitor's wish in, the parts to change out.
+Handlers as those of desk.py: a visitor's wish in, the parts to change out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the page does to show two films beside each other: offer them, open them, make the one that is missing.
 
-Handlers as in desk.py: a visitor's wish in, the parts to change out.
+Handlers as those of desk.py: a visitor's wish in, the parts to change out.
 """
 
 from __future__ import annotations

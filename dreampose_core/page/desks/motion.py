@@ -1,6 +1,6 @@
 """What the page does about a driving video: look at it, read it, choose what was read, put it on the photo.
 
-Handlers as in desk.py: a visitor's wish in, the parts to change out.
+Handlers as those of desk.py: a visitor's wish in, the parts to change out.
 """
 
 from __future__ import annotations
