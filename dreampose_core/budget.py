@@ -24,8 +24,8 @@ from dreampose_core import memory
 from dreampose_core.modeling import LATENT_STRIDE
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.subject_cache import ENCODE_BATCH
-from dreampose_core.trainable import DECODER, LORA_LAYERS, frozen_type, training_type
-from dreampose_core.tuning import FinetuneSettings, has_eight_bit
+from dreampose_core.trainable import frozen_type, training_type
+from dreampose_core.tuning import DECODER, LORA_LAYERS, FinetuneSettings, has_eight_bit
 from pose_tools.errors import BadInput
 
 
@@ -97,7 +97,7 @@ def room_for_finetune(
     if seconds is None:
         flops = settings.steps * need.finetune_flops + settings.decoder_steps * need.decoder_flops
         seconds = flops / (USED * matrix_rate(str(device)))
-    return f"About {_time(seconds)}, in {need.bytes / GB:.1f} GB of the {free / GB:.1f} GB of memory that are free"
+    return f"The finetune takes about {_time(seconds)}, in {need.bytes / GB:.1f} of {free / GB:.1f} GB of free memory"
 
 
 def finetune_need(

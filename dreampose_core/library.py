@@ -14,7 +14,6 @@ jobs.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -25,13 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from dreampose_core.entries import ClipEntry, MotionEntry, SubjectEntry, clip_entry, motion_entry, subject_entry
+from dreampose_core.files import read_json, write_json, write_thumbnail
 from pose_tools.errors import BadInput
-from pose_tools.files import replacing
 
 LOCAL = "local"  # the visitor of a single-user library on localhost, which never expires
-THUMBNAIL_SIZE = (256, 320)  # pixels, width and height at most
 LEFTOVER_AGE = 3600  # seconds after which hidden folders belong to no running process any more
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -51,157 +49,6 @@ def check_id(value: object, what: str) -> str:
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise BadInput(f"There is no such {what}.")
     return value
-
-
-def read_json(path: Path) -> dict | None:
-    """The JSON object of a file, None where there is no file."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-
-
-def write_json(path: Path, values: Mapping) -> None:
-    """Write in one piece: a reader sees the old file, or the new one."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, sort_keys=True))
-
-
-def write_picture(path: Path, picture: np.ndarray, quality: int = 90) -> None:
-    """Write a picture, uint8 (H, W, 3) or (H, W), in one piece.
-
-    The ending says the format: .png, .jpg (quality 0..100).
-    """
-    with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary, **({} if path.suffix == ".png" else {"quality": quality}))
-
-
-def write_thumbnail(path: Path, picture: np.ndarray) -> None:
-    """Save a picture, uint8 (H, W, 3), no larger than THUMBNAIL_SIZE."""
-    small = Image.fromarray(picture)
-    small.thumbnail(THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
-    write_picture(path, np.asarray(small))
-
-
-@dataclass(frozen=True)
-class SubjectEntry:
-    """A subject of the library.
-
-    tuned: names of the profiles it was finetuned for; created: seconds since 1970.
-    """
-
-    id: str
-    folder: Path
-    title: str
-    created: float
-    tuned: tuple[str, ...]
-
-    @property
-    def thumbnail(self) -> Path:
-        return self.folder / "thumbnail.jpg"
-
-    @property
-    def photo(self) -> Path:
-        """The framed photo at the profile's size, PNG."""
-        return self.folder / "photo.png"
-
-
-@dataclass(frozen=True)
-class ClipEntry:
-    """A finished clip.
-
-    settings: as AnimateSettings.to_dict; share: its token where it was shared on purpose.
-    """
-
-    id: str
-    folder: Path
-    subject: str
-    title: str
-    created: float
-    settings: dict
-    share: str | None
-
-    @property
-    def thumbnail(self) -> Path:
-        return self.folder / "thumbnail.jpg"
-
-    @property
-    def video(self) -> Path:
-        return self.folder / "video.mp4"
-
-    @property
-    def side_by_side(self) -> Path:
-        return self.folder / "side_by_side.mp4"
-
-    @property
-    def gif(self) -> Path:
-        return self.folder / "clip.gif"
-
-    @property
-    def frames(self) -> Path:
-        """Every frame as PNG, in a zip."""
-        return self.folder / "frames.zip"
-
-    @property
-    def poses(self) -> Path:
-        """The clip's PoseSequence, .npz."""
-        return self.folder / "poses.npz"
-
-    @property
-    def report(self) -> Path:
-        """Stage seconds, peak memory and settings, JSON."""
-        return self.folder / "report.json"
-
-    @property
-    def backdrop(self) -> Path | None:
-        """The picture behind the person, None where there is none, or where it was not kept."""
-        backdrop = self.folder / "background"
-        return backdrop if backdrop.exists() else None
-
-
-@dataclass(frozen=True)
-class MotionEntry:
-    """Poses that were read from a driving video.
-
-    seconds, fps: of the poses; body: whether they are joint rotations and not charts alone; why: one sentence about
-    the estimator; notes: plain sentences about what happened on the way.
-    """
-
-    id: str
-    folder: Path
-    title: str
-    created: float
-    seconds: float
-    fps: float
-    body: bool
-    why: str
-    notes: tuple[str, ...]
-
-    @property
-    def thumbnail(self) -> Path:
-        """A small moving picture, WebP."""
-        return self.folder / "thumbnail.webp"
-
-    @property
-    def preview(self) -> Path:
-        """The poses over the frames of the video."""
-        return self.folder / "preview.mp4"
-
-    @property
-    def poses(self) -> Path:
-        """The charts as a PoseSequence, .npz."""
-        return self.folder / "poses.npz"
-
-    @property
-    def drive(self) -> Path:
-        """What a clip is driven by: the joint rotations where there are any, or else the charts."""
-        return self.folder / "motion.npz" if self.body else self.poses
-
-    @property
-    def sound(self) -> Path | None:
-        """The sound of the same part of the video, None where there is none."""
-        sound = self.folder / "sound.m4a"
-        return sound if sound.exists() else None
 
 
 @dataclass(frozen=True)
@@ -235,12 +82,12 @@ class Library:
 
     def subjects(self) -> list[SubjectEntry]:
         """All subjects, the newest first."""
-        entries = [_subject_entry(path.parent) for path in (self.folder / "subjects").glob("*/subject.json")]
+        entries = [subject_entry(path.parent) for path in (self.folder / "subjects").glob("*/subject.json")]
         return sorted((e for e in entries if e), key=lambda e: (-e.created, e.id))
 
     def subject(self, subject: str) -> SubjectEntry:
         """One subject by its id. BadInput if this visitor has none of that id."""
-        entry = _subject_entry(self.subject_folder(subject))
+        entry = subject_entry(self.subject_folder(subject))
         if entry is None:
             raise BadInput("There is no such subject.")
         return entry
@@ -264,13 +111,13 @@ class Library:
 
     def clips(self, subject: str | None = None) -> list[ClipEntry]:
         """All clips, or those of one subject, the newest first."""
-        entries = [_clip_entry(path.parent) for path in (self.folder / "clips").glob("*/clip.json")]
+        entries = [clip_entry(path.parent) for path in (self.folder / "clips").glob("*/clip.json")]
         wanted = (e for e in entries if e and subject in (None, e.subject))
         return sorted(wanted, key=lambda e: (-e.created, e.id))
 
     def clip(self, clip: str) -> ClipEntry:
         """One clip by its id. BadInput if this visitor has none of that id."""
-        entry = _clip_entry(self.clip_folder(clip))
+        entry = clip_entry(self.clip_folder(clip))
         if entry is None:
             raise BadInput("There is no such clip.")
         return entry
@@ -316,12 +163,12 @@ class Library:
 
     def motions(self) -> list[MotionEntry]:
         """All motions that were read from videos, the newest first."""
-        entries = [_motion_entry(path.parent) for path in (self.folder / "motions").glob("*/motion.json")]
+        entries = [motion_entry(path.parent) for path in (self.folder / "motions").glob("*/motion.json")]
         return sorted((e for e in entries if e), key=lambda e: (-e.created, e.id))
 
     def motion(self, motion: str) -> MotionEntry:
         """One motion by its id. BadInput if this visitor has none of that id."""
-        entry = _motion_entry(self.motion_folder(motion))
+        entry = motion_entry(self.motion_folder(motion))
         if entry is None:
             raise BadInput("There is no such motion.")
         return entry
@@ -398,28 +245,3 @@ def _remove(folder: Path) -> None:
     except FileNotFoundError:
         return
     shutil.rmtree(hidden)
-
-
-def _subject_entry(folder: Path) -> SubjectEntry | None:
-    values = read_json(folder / "subject.json")
-    if values is None or folder.name.startswith("."):
-        return None
-    tuned = tuple(sorted(path.parent.name for path in folder.glob("tuned/*/finished.json")))
-    return SubjectEntry(folder.name, folder, values["title"], values["created"], tuned)
-
-
-def _clip_entry(folder: Path) -> ClipEntry | None:
-    values = read_json(folder / "clip.json")
-    if values is None or folder.name.startswith("."):
-        return None
-    share = (read_json(folder / "share.json") or {}).get("token")
-    return ClipEntry(
-        folder.name, folder, values["subject"], values["title"], values["created"], values["settings"], share
-    )
-
-
-def _motion_entry(folder: Path) -> MotionEntry | None:
-    values = read_json(folder / "motion.json")
-    if values is None or folder.name.startswith("."):
-        return None
-    return MotionEntry(folder.name, folder, **values | {"notes": tuple(values["notes"])})

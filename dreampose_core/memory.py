@@ -9,13 +9,13 @@ or poses.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from dreampose_core.headers import count_weights
 from dreampose_core.limits import free_memory
 from pose_tools.errors import BadInput
 
@@ -26,7 +26,6 @@ SPARE = 1.5  # what convolutions put aside for themselves, copies in another ord
 APART = 400 * 2**20  # what the libraries of a card take at once
 CPU_BATCH = 4  # on a processor more at once is not faster
 MOST = 16  # frames at once; a card is busy with fewer
-_FLOAT32 = 4
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def check_room(
     A model that is loaded to a card passes through the machine's own memory part by part.
     """
     on_card = device.type == "cuda"
-    weights = {part.name: _weights_in(part, precision) for part in folder.iterdir() if part.is_dir()}
+    weights = {part.name: count_weights(part) * precision.itemsize for part in folder.iterdir() if part.is_dir()}
     extra = _extra(folder, precision, size, conditions) if on_card and size is not None else {}
     largest = max((count + extra.get(name, 0) for name, count in weights.items()), default=0)
     whole = largest if offload and on_card else sum(weights.values()) + max(extra.values(), default=0)
@@ -146,24 +145,6 @@ def _extra(folder: Path, precision: torch.dtype, size: tuple[int, int], conditio
         return {}  # whoever loads it says what is wrong with it
     frame, picture = _at_work(channels, size, conditions, (precision.itemsize,) * 2)
     return {"unet": frame, "vae": picture}
-
-
-def _weights_in(folder: Path, precision: torch.dtype) -> int:
-    """Bytes of a part's weights once loaded with this precision."""
-    from safetensors import SafetensorError, safe_open
-
-    count = 0
-    for file in folder.glob("*.safetensors"):
-        try:
-            with safe_open(file, framework="pt") as opened:
-                for name in opened.keys():  # noqa: SIM118 (not a mapping)
-                    size = 1
-                    for side in opened.get_slice(name).get_shape():
-                        size *= side
-                    count += size
-        except (SafetensorError, OSError):
-            count += os.path.getsize(file) // _FLOAT32  # whoever loads it says what is wrong with it
-    return count * precision.itemsize
 
 
 def bytes_of(module: nn.Module) -> int:

@@ -7,6 +7,7 @@ the work to end raises `Cancelled` out of that call. Nothing here knows of jobs,
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ UNEVEN = (
     "prepare",
     "write",
 )  # their few steps differ, so that nothing follows from the speed of the first ones
+BATCH = 16  # steps that may be told together: the least of so many means is that of the end of a batch
 TRUST_AFTER = 3  # measured steps count as much as what was expected from here on
 LEAST, MOST = 0.25, 4.0
 
@@ -70,12 +72,13 @@ class SecondsLeft:
 
     expected: seconds each coming stage is thought to take in full (earlier jobs on this machine, or a guess);
     a stage that is missing there will not be run. Of the running stage the measured speed takes over step by
-    step; a coming one counts by what was expected of it, stretched by how much slower or faster this job's
-    own stages have been so far.
+    step, of a batch that at its end, and in between the seconds run down; a coming one counts by what was expected
+    of it, stretched by how much slower or faster this job's own stages have been so far.
     """
 
     expected: Mapping[str, float]
     _marks: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+    _paces: dict[str, deque[float]] = field(default_factory=dict)  # mean seconds a step, after each of the latest ones
     _totals: dict[str, int] = field(default_factory=dict)
 
     def update(self, progress: Progress, now: float | None = None) -> float:
@@ -84,24 +87,26 @@ class SecondsLeft:
         stage, marks = progress.stage, self._marks.setdefault(progress.stage, [])
         if stage in TRAINING and progress.step == 0:
             marks.clear()  # what comes before the first step is set-up, and no measure of a step
-        marks.append((now, progress.step))
-        del marks[1:-1]
+        if not marks or progress.step != marks[-1][1]:
+            marks.append((now, progress.step))
+            del marks[1:-1]
+            if (steps := progress.step - marks[0][1]) > 0:
+                self._paces.setdefault(stage, deque(maxlen=BATCH)).append((now - marks[0][0]) / steps)
         self._totals[stage] = max(progress.total, 1)
         coming = sum(self.expected.get(later, 0.0) for later in ORDER[ORDER.index(stage) + 1 :])
-        return self._running(stage) + coming * self._stretch()
+        return self._running(stage, now) + coming * self._stretch()
 
-    def _running(self, stage: str) -> float:
+    def _running(self, stage: str, now: float) -> float:
         """Seconds left of the stage that runs."""
-        (start, first), (now, step) = self._marks[stage][0], self._marks[stage][-1]
+        (start, first), (reached, step) = self._marks[stage][0], self._marks[stage][-1]
         total, expected = self._totals[stage], self.expected.get(stage, 0.0)
         if stage in UNEVEN:
             return max(0.0, expected - (now - start)) if step < total else 0.0
         left = expected * (1 - step / total)
-        steps = step - first
-        if steps <= 0:
-            return left
-        measured = (now - start) / steps * (total - step)
-        return (steps * measured + TRUST_AFTER * left) / (steps + TRUST_AFTER) if expected else measured
+        if (steps := step - first) > 0:
+            measured = min(self._paces[stage]) * (total - step)
+            left = (steps * measured + TRUST_AFTER * left) / (steps + TRUST_AFTER) if expected else measured
+        return max(left - (now - reached), left / 2)
 
     def _stretch(self) -> float:
         """How many times longer than expected the measured steps took, within LEAST and MOST."""
@@ -109,6 +114,6 @@ class SecondsLeft:
         for stage, marks in self._marks.items():
             steps = marks[-1][1] - marks[0][1]
             if stage not in UNEVEN and steps >= TRUST_AFTER:
-                took += marks[-1][0] - marks[0][0]
+                took += steps * min(self._paces[stage])
                 hoped += self.expected.get(stage, 0.0) * steps / self._totals[stage]
         return min(max(took / hoped, LEAST), MOST) if hoped > 0 else 1.0

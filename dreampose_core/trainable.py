@@ -15,10 +15,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 
 from dreampose_core.encoding import fast_math
-from dreampose_core.tuning import FinetuneSettings
-
-LORA_LAYERS = ["to_q", "to_k", "to_v", "to_out.0"]
-DECODER = ("decoder.", "post_quant_conv.")  # beginnings of the names that the second stage trains
+from dreampose_core.tuning import DECODER, LORA_LAYERS, FinetuneSettings
 
 
 def training_math(device: torch.device) -> AbstractContextManager:

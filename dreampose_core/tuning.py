@@ -1,6 +1,6 @@
 """What may be chosen about a subject's finetune, and the named choices between speed, memory and freedom.
 
-Knows nothing of networks.
+Knows networks by the names of their layers alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import importlib.util
 from dataclasses import dataclass, replace
 
 from pose_tools.errors import BadInput
+
+LORA_LAYERS = ["to_q", "to_k", "to_v", "to_out.0"]  # ends of the names of the attention's projections
+DECODER = ("decoder.", "post_quant_conv.")  # beginnings of the names that the second stage trains
 
 
 @dataclass(frozen=True)

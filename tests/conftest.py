@@ -44,7 +44,7 @@ def driving_video(example_photo, tmp_path_factory) -> Path:
 def served(tmp_path_factory):
     """The page on three ports over one library root, and one worker that knows the tiny profile."""
     import app
-    from dreampose_core.service import House
+    from dreampose_core.page.house import House
     from tests.dreampose_core.tiny_profile import FOLDER, add_tiny_profile, save_tiny_model
 
     folder = tmp_path_factory.mktemp("served")

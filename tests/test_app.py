@@ -17,14 +17,15 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import app
-from dreampose_core.desk import LIFETIME, Desk
-from dreampose_core.fold import Fold
 from dreampose_core.jobs import client as jobs
 from dreampose_core.jobs.inline import do_job, give_up, take_job
 from dreampose_core.library import LOCAL, Library, new_visitor
-from dreampose_core.service import House, Service
+from dreampose_core.page.desks.advanced import Fold
+from dreampose_core.page.desks.desk import LIFETIME, Desk
+from dreampose_core.page.house import House
+from dreampose_core.page.service import Service
+from dreampose_core.page.window import Window
 from dreampose_core.settings import AnimateSettings
-from dreampose_core.window import Window
 from pose_tools.body.motion import find_motion, list_motions
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence

@@ -206,8 +206,8 @@ def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, exam
     visitor.advanced(Frames=8, Denoising_steps=1, Finetune_steps=1, Decoder_steps=1)
     page.click("#go")
     visitor.see("#film video", FILM)
-    button = visitor.see("#compare .make")
-    assert "Make the same film before the finetune" in button.inner_text() and "about" in button.inner_text()
+    button = visitor.see("#compare .makes").get_by_label("Make the same film before the finetune")
+    assert button.inner_text() == "Before the finetune" and "about" in visitor.text("#compare .makes")
     button.click()
     visitor.see("#stage .eyebrow")
     visitor.see("#compare .pair", FILM)
@@ -371,6 +371,8 @@ def test_a_film_goes_on_through_a_reload_and_is_cancelled_at_once(visit, example
     visitor.see("#stage .steps .now:has-text('of 120')", FILM)
     page.click("#cancel")
     visitor.see("#stage .ended.cancelled", 30)
+    page.click("#put-away")
+    page.wait_for_selector("#stage", state="hidden")
     page.reload()
     visitor.see("#photo")
     assert not page.locator("#stage").is_visible(), "what was cancelled is not shown again"
@@ -391,6 +393,13 @@ def test_a_video_is_read_put_on_the_photo_corrected_and_followed(visit, served, 
     # the first frame at once, the part of it, and whom to follow
     visitor.upload(driving_video, "#video")
     visitor.see("#frame img").click()
+    visitor.see("#frame .dot")
+    place = page.locator("#frame .dot").get_attribute("style")
+    page.locator("#frame .look").press("ArrowRight")
+    assert page.locator("#frame .dot").get_attribute("style") != place
+    page.locator("#frame .look").press("Delete")
+    page.wait_for_selector("#frame .dot", state="hidden")
+    page.locator("#frame img").click()
     visitor.see("#frame .dot")
     assert not page.locator("#read-note .error").is_visible()
     page.get_by_label("To second").fill("0.5")

@@ -7,10 +7,12 @@ Object.assign(window.studio, (() => {
   const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 4.5h2v7H5zM9 4.5h2v7H9z" fill="currentColor"/></svg>';
   const ARROWS = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6 4.5L2.5 8 6 11.5M10 4.5L13.5 8 10 11.5"/></svg>';
 
-  // What is shown is of the film on show: the answer to an earlier wish may come when another one was opened meanwhile.
-  let kept = null;
+  // What is shown is of the film on show, beside the one that was asked for last: the answer to an earlier wish may come
+  // when another one was opened or asked for meanwhile.
+  let [kept, wish] = [null, null];
   function current(value) {
-    if (!value?.asked || value.film === kept?.film) kept = value;
+    if (!value?.asked) wish = null;
+    if (!value?.asked || (value.film === kept?.film && value.chosen === (wish ?? value.chosen))) kept = value;
     return kept;
   }
 
@@ -24,13 +26,12 @@ Object.assign(window.studio, (() => {
   }
 
   function makes(value) {
-    const [first, ...rest] = value.makes;
-    const time = (make) => make.seconds ? ` <small>about ${duration(make.seconds)}</small>` : "";
-    const also = (make) => `<button type="button" data-do="make" data-id="${esc(make.switch)}"
-      aria-label="Make the same film ${esc(make.words)}">${esc(make.words)}</button>`;
-    if (first) {
-      return `<div class="makes"><button type="button" class="quiet make" data-do="make" data-id="${esc(first.switch)}">Make
-        the same film ${esc(first.words)}${time(first)}</button>${rest.length ? `<p class="also">or ${rest.map(also).join(", or ")}</p>` : ""}</div>`;
+    const one = (make) => `<button type="button" class="quiet make" data-do="make" data-id="${esc(make.switch)}"
+      aria-label="Make the same film ${esc(make.words)}">${esc(make.words[0].toUpperCase() + make.words.slice(1))}</button>`;
+    if (value.makes.length) {
+      const seconds = Math.max(...value.makes.map((make) => make.seconds ?? 0));
+      const time = seconds ? ` <small>about ${duration(seconds)}</small>` : "";
+      return `<div class="makes"><span>To compare, make it also${time}</span>${value.makes.map(one).join("")}</div>`;
     }
     return value.why_not && !value.others.length ? `<p class="hint">${esc(value.why_not)}</p>` : "";
   }
@@ -179,6 +180,7 @@ Object.assign(window.studio, (() => {
 
     function ask(id) {
       busy = asked = true;
+      wish = id;
       element.dataset.busy = "";
       setTimeout(() => { busy = false; delete element.dataset.busy; }, 3000); // making the video of both may take longer
       trigger("pick", { id });

@@ -1,4 +1,4 @@
-// Turns the values that app.py hands to the page's HTML components into markup. Everything that comes from outside
+// Turns the values that the page's HTML components are given into markup. Everything that comes from outside
 // goes through esc(). Nothing here talks to the server: clicks become events of the component they happen in.
 window.studio = (() => {
   const esc = (text) => String(text ?? "").replace(/[&<>"'`]/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -41,9 +41,10 @@ window.studio = (() => {
   // {picture, title, detail}: where a video begins
   function frame(shown) {
     if (!shown) return "";
-    return `<figure class="first"><div class="look"><img src="${esc(shown.picture)}" alt="The first frame" draggable="false"><i class="dot" hidden></i></div>
+    return `<figure class="first"><div class="look" tabindex="0" role="group"
+      aria-label="The first frame: the arrow keys put a mark on the person to follow, Delete takes it away"><img src="${esc(shown.picture)}" alt="" draggable="false"><i class="dot" hidden></i></div>
       <figcaption><b>${esc(shown.title)}</b> <span>${esc(shown.detail)}</span>
-      <span class="hint">Several people? Click on the one to follow.</span></figcaption></figure>`;
+      <span class="hint">Several people? Click on the one to follow, or use the arrow keys.</span></figcaption></figure>`;
   }
 
   // {title, detail, why, notes}: what was read
@@ -122,28 +123,28 @@ window.studio = (() => {
       <i>${mark}</i><span>${esc(stage.title)}</span><em>${esc(side)}</em></li>`;
   }
 
-  // {kind, state, title, ahead, stages: [{name, title, state, step, total}], fraction, seconds_left, losses, preview, photo,
+  // {kind, state, title, ahead, stages: [{name, title, state, step, total}], fraction, seconds_left, losses, preview, seen, photo,
   //  message, error}
   function progress(job) {
     if (!job || !job.state) return "";
     if (job.state === "failed" || job.state === "cancelled") {
       const line = job.state === "failed" ? job.error : "What was done so far is kept.";
       return `<section class="ended ${esc(job.state)}" role="${job.state === "failed" ? "alert" : "status"}">
-        <h2>${job.state === "failed" ? "That did not work" : "Stopped"}</h2><p>${esc(line)}</p></section>`;
+        <p class="eyebrow">${esc(job.title)}</p><h2>${job.state === "failed" ? "That did not work" : "Stopped"}</h2><p>${esc(line)}</p></section>`;
     }
     const now = job.stages.find((s) => s.state === "now");
     const waiting = job.state === "queued";
     const head = waiting ? (job.ahead ? "In line" : "Getting ready") : now ? now.title : "Getting ready";
     const line = waiting && job.ahead
       ? `${job.ahead} ${job.ahead === 1 ? "job" : "jobs"} before yours`
-      : job.seconds_left != null && !waiting ? `About ${duration(job.seconds_left)} left` : "Starting the worker";
+      : job.seconds_left != null && !waiting ? `About ${duration(job.seconds_left)} left` : "This takes a moment";
     const now_doing = waiting || !job.message || job.message === head ? "" : ` <span>${esc(job.message)}</span>`;
     const percent = Math.round(100 * (job.fraction || 0));
     const film = job.kind === "animate";
     const picture = job.preview || job.photo || document.querySelector(film ? "#photo img" : "#frame img")?.src;
     return `<section class="working">
-      <figure class="sample ${job.preview ? "live" : "waiting"}">${picture ? `<img src="${esc(picture)}" alt="Live sample">` : ""}
-        <figcaption>${job.preview ? (film ? "Live sample" : "At this frame") : film ? "Your photo" : "Your video"}</figcaption></figure>
+      <figure class="sample ${job.preview ? "live" : "waiting"}">${picture ? `<img src="${esc(picture)}" alt="">` : ""}
+        <figcaption>${esc(job.preview ? job.seen : film ? "Your photo" : "Your video")}</figcaption></figure>
       <div class="telling">
         <p class="eyebrow">${esc(job.title)}</p>
         <h2 aria-live="polite">${esc(head)}</h2>
@@ -183,13 +184,14 @@ window.studio = (() => {
 
   // {subjects: [{id, title, detail, picture}], films: [...], chosen}
   function library(shelf) {
-    if (!shelf || (!shelf.subjects.length && !shelf.films.length)) return "";
+    if (!shelf) return "";
+    if (!shelf.subjects.length && !shelf.films.length) return '<i class="entered" hidden></i>';
     const row = (title, hint, entries, kind) =>
       entries.length
         ? `<div class="row"><header><h3>${title}</h3><p>${hint}</p></header>
             <ul>${entries.map((e) => card(e, kind, kind === "subject" && e.id === shelf.chosen)).join("")}</ul></div>`
         : "";
-    return `<section class="library">
+    return `<section class="library entered">
       ${row("Subjects", "Tuned already: choose one, and only the film is made anew.", shelf.subjects, "subject")}
       ${row("Films", "Choose one to watch or download it again.", shelf.films, "film")}</section>`;
   }
@@ -252,6 +254,15 @@ window.studio = (() => {
       const box = look.getBoundingClientRect();
       const at = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
       props.value = event.target.closest(".dot") ? null : at.map((part) => Math.min(1, Math.max(0, part)));
+      show();
+    });
+    element.addEventListener("keydown", (event) => {
+      const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+      const gone = ["Delete", "Backspace", "Escape"].includes(event.key);
+      if (!event.target.closest(".look") || !(gone || event.key in steps)) return;
+      event.preventDefault();
+      const move = (part, i) => Math.min(1, Math.max(0, part + steps[event.key][i] * (event.shiftKey ? 0.1 : 0.02)));
+      props.value = gone ? null : (props.value ?? [0.5, 0.5]).map(move);
       show();
     });
     watch(["value", "shown"], show);

@@ -24,8 +24,9 @@ from dreampose_core.commands.common import (
     progress_lines,
     settings_in,
 )
+from dreampose_core.entries import MotionEntry
 from dreampose_core.extraction import check_request, expected_to_read, read_motion
-from dreampose_core.library import Library, MotionEntry
+from dreampose_core.library import Library
 from dreampose_core.settings import RULES, SWITCHES, AnimateSettings
 from dreampose_core.studio import expected, make_clip
 from pose_tools.errors import BadInput

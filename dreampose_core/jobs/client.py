@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from dreampose_core.background import PICTURE, choose
+from dreampose_core.disk import written_by_finetune
 from dreampose_core.drive import load_drive
 from dreampose_core.extraction import check_request
 from dreampose_core.jobs.events import ENDED, PREVIEW, Event, Job
@@ -28,6 +29,7 @@ from dreampose_core.photo import open_photo
 from dreampose_core.profiles import PROFILES
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.surroundings import MOST_SIDE, PHOTO
+from dreampose_core.tuning import tuning_of
 from pose_tools.errors import BadInput
 from pose_tools.extract import Request
 
@@ -37,7 +39,7 @@ ALONE = 10.0  # seconds without a sign of life; a worker that starts needs a few
 START_AGAIN = 10.0  # seconds from one start of a worker to the next for jobs that were left alone
 FITTINGS_LAST = 3600  # seconds; another tab may still show one
 MORE = "more"  # begins the names of further photos in a job's folder
-ROOM_NEEDED = 300 * 2**20  # bytes a job may write beside a film: weights, checkpoints, poses
+ROOM_NEEDED = 100 * 2**20  # bytes a job may write beside a film and a finetune: training pictures, sheets, poses
 PIXEL_ROOM = 5  # bytes for each pixel of a film: its frames as PNG, once more in the zip, and the videos
 
 
@@ -125,7 +127,8 @@ def submit_animate(
         files["background"] = backdrop
     values = {"settings": settings.to_dict(), "subject": subject, "title": title}
     values |= {"offload": offload, "compile": compile}
-    room = ROOM_NEEDED + settings.frames * PIXEL_ROOM * _pixels(library, settings, subject, whole)
+    room = ROOM_NEEDED + _room_of_finetune(library, settings, subject)
+    room += settings.frames * PIXEL_ROOM * _pixels(library, settings, subject, whole)
     return submit(library, "animate", values, files=files, device=device, room=room)
 
 
@@ -309,6 +312,23 @@ def sweep(root: Path, lifetime: float) -> list[str]:
     return gone
 
 
+def _room_of_finetune(library: Library, settings: AnimateSettings, subject: str) -> int:
+    """Bytes that a finetune may write; 0 for a subject of the library that has one."""
+    profile = PROFILES.get(settings.profile)
+    tuned = {name for entry in library.subjects() if entry.id == subject for name in entry.tuned}
+    if profile is None or not settings.finetuned or settings.profile in tuned:
+        return 0
+    steps, decoder_steps = (
+        usual if asked is None else asked
+        for asked, usual in (
+            (settings.finetune_steps, profile.finetune_steps),
+            (settings.decoder_steps, profile.decoder_steps),
+        )
+    )
+    tune = replace(tuning_of(profile.name, settings.tuning), steps=steps, decoder_steps=decoder_steps)
+    return written_by_finetune(profile.folder, tune)
+
+
 def _pixels(library: Library, settings: AnimateSettings, subject: str, photo: np.ndarray | None) -> int:
     """How many pixels a frame of a film will have at most; photo: of a new subject."""
     if settings.framing == PHOTO:
@@ -341,6 +361,12 @@ def _own(library: Library, store: Store, job: str) -> Job:
     return row
 
 
+def _seconds_left(event: Event) -> float | None:
+    """What is left by now: also of a step that takes long no less than half of what was left when it began."""
+    left = event.seconds_left
+    return None if left is None else max(left - (time.time() - event.at), left / 2)
+
+
 def _status(library: Library, store: Store, job: Job) -> Status:
     event = store.last_event(job.id)
     subject = job.settings.get("subject")
@@ -357,7 +383,7 @@ def _status(library: Library, store: Store, job: Job) -> Status:
         total=event.total if event else 0,
         loss=event.loss if event else None,
         message=event.message if event else "",
-        seconds_left=event.seconds_left if event and not job.ended else None,
+        seconds_left=_seconds_left(event) if event and not job.ended else None,
         preview=preview if preview.exists() else None,
         error=job.error,
         subject=subject if subject and (library.subject_folder(subject) / "subject.json").exists() else None,

@@ -127,9 +127,10 @@ def test_offload_is_counted(full, monkeypatch):
 def test_the_memory_and_the_time_are_said_first(tmp_path):
     settings, events = FinetuneSettings(steps=1, decoder_steps=0, batch=1, crops=1, held_out=1), []
     finetune_looks(tiny_pipeline(), tiny_looks(), settings, tmp_path / "tuned", events.append, seconds=300)
-    assert re.fullmatch(r"About 5 minutes, in \d+\.\d GB of the \d+\.\d GB of memory that are free", events[0].message)
+    said = r"The finetune takes about 5 minutes, in \d+\.\d of \d+\.\d GB of free memory"
+    assert re.fullmatch(said, events[0].message)
     assert events[0].step == 0 and events[0].loss is None
-    assert "About 1 s" in room_for_finetune(tiny_pipeline(), settings, HEIGHT, WIDTH)
+    assert "about 1 s," in room_for_finetune(tiny_pipeline(), settings, HEIGHT, WIDTH)
     assert matrix_rate("cpu") > 1e8
 
 

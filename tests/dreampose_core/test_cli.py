@@ -51,7 +51,7 @@ def test_a_photo_becomes_a_clip_and_then_another(given, home, capsys):
     assert set(report["seconds"]) == {"prepare", "finetune", "decoder", "render", "write"}
     assert "Finetuning on this subject 3/3, loss " in said
     assert "s left" in said
-    assert said.index("of memory that are free") < said.index("Finetuning on this subject 3/3"), "said before it starts"
+    assert said.index("GB of free memory") < said.index("Finetuning on this subject 3/3"), "said before it starts"
     (subject,) = Library(home / "library").subjects()
     assert subject.title == "photo"
     assert f"--subject {subject.id}" in said

@@ -17,10 +17,11 @@ from dreampose_core.jobs import client
 from dreampose_core.jobs.lock import is_held, lock_path, take
 from dreampose_core.jobs.store import Store
 from dreampose_core.library import LOCAL, Library, new_visitor
-from dreampose_core.service import House, Service
+from dreampose_core.page.house import House
+from dreampose_core.page.service import Service
+from dreampose_core.page.views import progress_view
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.trouble import sentence_for
-from dreampose_core.views import progress_view
 from pose_tools.errors import BadInput
 from tests.dreampose_core.person import draw_person
 from tests.dreampose_core.tiny_profile import FOLDER, save_tiny_model, save_wave
@@ -300,9 +301,9 @@ def test_a_job_is_refused_where_the_disk_has_no_room(library, monkeypatch):
 def test_the_room_of_a_film_is_counted_at_the_size_of_its_frames(library, tmp_path, monkeypatch, framing, megabytes):
     person = Image.fromarray(draw_person())
     person.resize((1200, 2400)).save(tmp_path / "photo.png")
-    settings = AnimateSettings("catwalk", frames=600, framing=framing)
+    settings = AnimateSettings("catwalk", frames=600, framing=framing, finetuned=False)
     usage = shutil.disk_usage(tmp_path)
-    free = megabytes * 10**6 + (300 << 20) + (tmp_path / "photo.png").stat().st_size
+    free = megabytes * 10**6 + client.ROOM_NEEDED + (tmp_path / "photo.png").stat().st_size
     for enough, given in ((False, 0.9 * free), (True, 1.1 * free)):
         monkeypatch.setattr(shutil, "disk_usage", lambda path, given=given: usage._replace(free=int(given)))
         if enough:

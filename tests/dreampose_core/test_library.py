@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dreampose_core import library as module
+from dreampose_core.files import read_json, write_json, write_picture
 from dreampose_core.library import (
     LOCAL,
     Library,
@@ -16,10 +17,7 @@ from dreampose_core.library import (
     expired_visitors,
     new_id,
     new_visitor,
-    read_json,
     shared_clip,
-    write_json,
-    write_picture,
 )
 from pose_tools.errors import BadInput
 

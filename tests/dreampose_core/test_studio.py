@@ -17,13 +17,16 @@ import torch
 from PIL import Image
 
 from dreampose_core import finishing
-from dreampose_core.library import Library, read_json, write_picture
+from dreampose_core.files import read_json, write_picture
+from dreampose_core.library import Library
+from dreampose_core.page.views import clip_view
 from dreampose_core.profiles import PROFILES
 from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, known_seconds, remember
-from dreampose_core.studio import SHEET, Order, _ways, expected, make_clip, make_subject
-from dreampose_core.views import clip_view
+from dreampose_core.studio import Order, expected, make_clip, make_subject
+from dreampose_core.studio.pace import ways_of
+from dreampose_core.studio.prepare import SHEET
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import probe
@@ -277,7 +280,7 @@ def test_speeds_are_told_apart_by_the_tuning_and_by_what_a_frame_takes(given, tm
     assert known_seconds(speeds, "tiny", units, {"finetune": "small", "render": "1 conditions"}) is None
     order = order_for(tmp_path, given)
     for change in ({"tuning": "full"}, {"s1": 3.0}, {"refined": False}, {"background": "plain"}):
-        assert _ways(replace(order, settings=replace(SETTINGS, **change))) != _ways(order), change
+        assert ways_of(replace(order, settings=replace(SETTINGS, **change))) != ways_of(order), change
 
 
 def test_seconds_left_follow_what_is_measured():
@@ -297,6 +300,18 @@ def test_seconds_left_follow_what_is_measured():
         if step == 8:
             assert seconds == pytest.approx(2 * (8 * 1.0 + 3 * 2.0) / 11)
     assert seconds == 0.0
+
+
+def test_seconds_left_run_down_between_batches():
+    left, told = SecondsLeft({"render": 20.0}), []
+    left.update(Progress("render", 0, 20), 0.0)
+    for batch in range(5):  # four frames in four seconds, which are told in the last of them
+        for second in range(1, 4):
+            told.append(left.update(Progress("render", 4 * batch, 20), 4.0 * batch + second))
+        for step in range(1, 5):
+            told.append(left.update(Progress("render", 4 * batch + step, 20), 4.0 * batch + 3 + step / 4))
+    assert told[-1] == 0.0
+    assert np.diff(told[6:]).max() <= 2.001, "after the first batch it goes up by no more than half of one"
 
 
 def test_another_background_is_put_behind_every_frame(whole, given, tmp_path, monkeypatch):

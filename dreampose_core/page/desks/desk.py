@@ -11,19 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dreampose_core.compare_desk import NOTHING, CompareDesk
-from dreampose_core.composer import Composer
-from dreampose_core.fold import Fold
-from dreampose_core.handout import Handout
+from dreampose_core.entries import ClipEntry
 from dreampose_core.jobs import client
-from dreampose_core.library import ClipEntry, Library, shared_clip
-from dreampose_core.motion_desk import READ, MotionDesk
-from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.library import Library, shared_clip
+from dreampose_core.page.composer import Composer
+from dreampose_core.page.desks.advanced import Fold
+from dreampose_core.page.desks.compare import NOTHING, CompareDesk
+from dreampose_core.page.desks.motion import READ, MotionDesk
+from dreampose_core.page.handout import Handout
+from dreampose_core.page.house import House
+from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.service import Service
+from dreampose_core.page.views import clip_view, own_motions, progress_view, shelf
+from dreampose_core.page.window import Window
 from dreampose_core.photo import open_photo
 from dreampose_core.profiles import find_profile
-from dreampose_core.service import House, Service
-from dreampose_core.views import clip_view, own_motions, progress_view, shelf
-from dreampose_core.window import Window
 from pose_tools.errors import BadInput
 
 LIFETIME = 24 * 3600  # seconds that a visitor's library outlives the last visit, where the app is public
@@ -188,6 +190,10 @@ class Desk:
         self.house.again(self.house.library(browser), job)
         return self.poll(browser, job, held, chosen)
 
+    def put_away(self) -> Parts:
+        """What was cancelled or failed is not to be seen any more."""
+        return {"stage": HIDDEN}
+
     def make_to_compare(
         self, browser: str | None, switch: str, shown: str | None, held: str | None, chosen: str | None = None
     ) -> Parts:
@@ -254,7 +260,7 @@ class Desk:
                 "show": HIDDEN,
                 "progress": progress_view(library, now),
                 "cancel": VISIBLE,
-                "again": HIDDEN,
+                "ways": HIDDEN,
                 "go": Look(value=READING if reading else GO_BUSY, interactive=False),
                 "read": Look(value=READING if reading else READ, interactive=False),
                 "timer": Look(active=True),
@@ -264,9 +270,7 @@ class Desk:
             ended["go"] = Look(value=GO_TUNED if chosen else GO_NEW, interactive=True)
             if now.state != "cancelled":
                 return ended | self.motions.ended(library, now)
-            again = Look(visible=True, value=TRY_AGAIN)
-            told = {"progress": progress_view(library, now), "cancel": HIDDEN, "again": again}
-            return ended | {"stage": VISIBLE, "show": HIDDEN} | told
+            return ended | self._stopped(library, now, TRY_AGAIN)
         if held == now.id:
             ended |= self._choose(library, now.subject)
             ended["held"] = held  # a second try is of the same photo
@@ -276,9 +280,12 @@ class Desk:
             return ended | self._clip(library.clip(now.clip), library, fresh=True)
         if now.state == "failed" and not now.subject:  # the photo is at fault, and told so where it is
             return ended | {"stage": HIDDEN, "photo_note": note(now.error)}
-        again = Look(visible=True, value=GO_ON if now.state == "cancelled" else TRY_AGAIN)
-        told = {"progress": progress_view(library, now), "cancel": HIDDEN, "again": again}
-        return ended | {"stage": VISIBLE, "show": HIDDEN} | told
+        return ended | self._stopped(library, now, GO_ON if now.state == "cancelled" else TRY_AGAIN)
+
+    def _stopped(self, library: Library, now: client.Status, again: str) -> Parts:
+        """A job that was cancelled or failed, with what can be done about it."""
+        told = {"progress": progress_view(library, now), "cancel": HIDDEN, "ways": VISIBLE, "again": again}
+        return {"stage": VISIBLE, "show": HIDDEN} | told
 
     def _clip(self, clip: ClipEntry, library: Library | None = None, fresh: bool = False) -> Parts:
         """A film on show. library: that of who looks at it, where it is the visitor's own; fresh: it was just made."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dreampose_core.library import ClipEntry, MotionEntry
-from dreampose_core.service import House
-from dreampose_core.views import file_name
-from dreampose_core.window import Window
+from dreampose_core.entries import ClipEntry, MotionEntry
+from dreampose_core.page.house import House
+from dreampose_core.page.views import file_name
+from dreampose_core.page.window import Window
 from pose_tools.body.motion import list_motions
 
 

@@ -12,14 +12,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dreampose_core.entries import ClipEntry, MotionEntry, SubjectEntry
+from dreampose_core.files import read_json
 from dreampose_core.fitting import Fitting, Hand
 from dreampose_core.jobs import client
-from dreampose_core.library import ClipEntry, Library, MotionEntry, SubjectEntry, read_json
+from dreampose_core.library import Library
+from dreampose_core.page.wording import film_title
 from dreampose_core.progress import READING, STAGES, TITLES
 from dreampose_core.trouble import DISK_FULL
-from dreampose_core.wording import film_title
 from pose_tools.video import VideoInfo
 
+SEEN = {  # what a job's latest picture shows, by the stage that it is of
+    "prepare": "The pose that was found",
+    "finetune": "Live sample",
+    "decoder": "Live sample",
+    "render": "The latest frame",
+}
 LEAST_ROOM = 2**20  # bytes; with less on the disk even the worker has no way to tell
 MOST_POINTS = 200  # of a loss curve
 MEANINGS = {  # of a film's readouts
@@ -87,6 +95,7 @@ def progress_view(library: Library, now: client.Status) -> dict:
         past = "done" if name in seen else "skipped"
         state = "now" if index == here else "waiting" if index > here else past
         rows.append({"title": TITLES[name], "state": state, "step": now.step, "total": now.total})
+    seen_in = next((event.stage for event in reversed(events) if event.preview), "")
     learning = next((e.stage for e in reversed(events) if e.loss is not None), None)
     losses = [[e.step, e.loss] for e in events if e.stage == learning and e.loss is not None]
     spent = time.time() - events[0].at if events else 0.0
@@ -103,6 +112,7 @@ def progress_view(library: Library, now: client.Status) -> dict:
         "message": DISK_FULL if shutil.disk_usage(library.root).free < LEAST_ROOM else now.message,
         "losses": losses[:: max(1, len(losses) // MOST_POINTS)],
         "preview": picture_data(now.preview),
+        "seen": SEEN.get(seen_in, "At this frame"),
         "photo": "" if now.preview else picture_data(photo),
         "error": now.error,
     }

@@ -1,13 +1,15 @@
 """What the page does to show two films beside each other: offer them, open them, make the one that is missing.
 
-Handlers as in desk.py: a visitor's wish in, the parts to change out.
+Handlers as those of desk.py: a visitor's wish in, the parts to change out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dreampose_core.comparison import (
+from dreampose_core.entries import ClipEntry
+from dreampose_core.library import Library
+from dreampose_core.page.comparison import (
     MOST_FRAMES,
     Wish,
     called,
@@ -22,17 +24,17 @@ from dreampose_core.comparison import (
     settings_of,
     wishes,
 )
-from dreampose_core.composer import AT_ONCE, Composer
-from dreampose_core.library import ClipEntry, Library
-from dreampose_core.parts import Look, Parts
-from dreampose_core.service import House
-from dreampose_core.views import MEANINGS, ago
-from dreampose_core.window import Window
-from dreampose_core.wording import compared, film_title, labels, same_motion, switched
+from dreampose_core.page.composer import AT_ONCE, Composer
+from dreampose_core.page.house import House
+from dreampose_core.page.parts import Look, Parts
+from dreampose_core.page.views import MEANINGS, ago
+from dreampose_core.page.window import Window
+from dreampose_core.page.wording import compared, film_title, labels, same_motion, switched
 from pose_tools.errors import BadInput
 from pose_tools.video import VideoInfo, probe
 
-NOTHING: Parts = {"opening": None, "both": None, "both_timer": Look(active=False)}  # is under way
+QUIET: Parts = {"both": None, "both_timer": Look(active=False)}
+NOTHING: Parts = QUIET | {"opening": None, "opened": None}  # is under way
 NOT_ALIKE = "Their figures are of different motions, and do not compare."
 
 
@@ -55,30 +57,51 @@ class CompareDesk:
             return closed | self._open(library, clip, films[0])
         return closed
 
-    def open(self, browser: str | None, other: str, shown: str | None, wait: float = AT_ONCE) -> Parts:
+    def open(self, browser: str | None, other: str, shown: str | None) -> Parts:
         """Put the film on show beside another one of the library, at once or as soon as their video is made.
 
-        The answer is marked `asked`: another film may be on show by the time that it comes. wait: as Composer.ask's.
+        The answer is marked `asked`: another film may be on show by the time that it comes.
         """
         library = self.house.library(browser)
-        told = self._open(library, library.clip(shown), library.clip(other), wait)
+        told = self._open(library, library.clip(shown), library.clip(other))
         return told | {"compare": told["compare"] | {"asked": True}} if "compare" in told else told
 
-    def poll(self, browser: str | None, shown: str | None, opening: tuple[str, str] | None) -> Parts:
-        """How the video of two films is coming along, as long as the first of them is on show."""
-        if not opening or opening[0] != shown:
-            return NOTHING
-        return self.open(browser, opening[1], shown, wait=0.0)
+    def poll(
+        self,
+        browser: str | None,
+        shown: str | None,
+        opening: tuple[str, str] | None,
+        opened: tuple[str, str] | None,
+    ) -> Parts:
+        """How the video of two films is coming along, as long as the first of them is on show.
 
-    def _open(self, library: Library, clip: ClipEntry, other: ClipEntry, wait: float = AT_ONCE) -> Parts:
+        opening: what was asked for last; opened: of which video the outcome was told. Another may be asked for while
+        this answer is on its way, so that it says nothing of what is asked for, and the page asks once more.
+        """
+        if not opening or opening[0] != shown or opening == opened:
+            return QUIET
+        library = self.house.library(browser)
+        done, view = self._outcome(library, *map(library.clip, opening), wait=0.0)
+        return {"both": {"fraction": done}} if view is None else {"compare": view | {"asked": True}, "opened": opening}
+
+    def _open(self, library: Library, clip: ClipEntry, other: ClipEntry) -> Parts:
+        done, view = self._outcome(library, clip, other, wait=AT_ONCE)
+        if view is not None:
+            return NOTHING | {"compare": view}
+        under_way = {"opening": (clip.id, other.id), "opened": None, "both_timer": Look(active=True)}
+        return under_way | {"both": {"fraction": done}}
+
+    def _outcome(
+        self, library: Library, clip: ClipEntry, other: ClipEntry, wait: float
+    ) -> tuple[float, dict | None]:
+        """The share of the video of two films that is done, and how the page then shows them, or why it cannot; None
+        while it is being made. wait: as Composer.ask's."""
         both, films = in_order(clip, other), others(library, clip)
         try:
             done = self.composer.ask(library, *both, wait)
         except BadInput as error:
-            return NOTHING | {"compare": self._view(library, clip, films) | {"wrong": str(error), "chosen": other.id}}
-        if done is None:
-            return NOTHING | {"compare": self._view(library, clip, films, other)}
-        return {"opening": (clip.id, other.id), "both": {"fraction": done}, "both_timer": Look(active=True)}
+            return 1.0, self._view(library, clip, films) | {"wrong": str(error), "chosen": other.id}
+        return (1.0, self._view(library, clip, films, other)) if done is None else (done, None)
 
     def make(self, browser: str | None, switch: str, shown: str | None) -> str:
         """Begin the film that differs from the one on show by a switch; returns the job's id."""

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dreampose_core import composer
-from dreampose_core.compare_desk import NOTHING, CompareDesk
-from dreampose_core.comparison import (
+from dreampose_core.files import read_json, write_json
+from dreampose_core.jobs.client import status
+from dreampose_core.library import Library, new_id, new_visitor
+from dreampose_core.page import composer
+from dreampose_core.page.comparison import (
     common_rate,
     film_of_both,
     films_of_both_with,
@@ -18,14 +20,13 @@ from dreampose_core.comparison import (
     settings_of,
     wishes,
 )
-from dreampose_core.jobs.client import status
-from dreampose_core.library import Library, new_id, new_visitor, read_json, write_json
+from dreampose_core.page.desks.compare import QUIET, CompareDesk
+from dreampose_core.page.house import House
+from dreampose_core.page.window import Window
+from dreampose_core.page.wording import apart, compared, film_title, labels, switched
 from dreampose_core.profiles import PROFILES, find_profile
-from dreampose_core.service import House
 from dreampose_core.settings import SWITCHES, AnimateSettings
 from dreampose_core.stopwatch import speeds_file
-from dreampose_core.window import Window
-from dreampose_core.wording import apart, compared, film_title, labels, switched
 from pose_tools.errors import BadInput
 from pose_tools.video import probe, read_frames, write_video
 
@@ -190,7 +191,7 @@ def test_films_of_other_size_rate_and_length_share_one_video(library, desk):
 
 
 def test_a_film_of_another_shape_stands_in_the_middle_and_a_long_one_is_cut(library, monkeypatch):
-    monkeypatch.setattr("dreampose_core.comparison.MOST_FRAMES", 5)
+    monkeypatch.setattr("dreampose_core.page.comparison.MOST_FRAMES", 5)
     wide = add_film(library, replace(WALK, steps=1), grey=10, size=(32, 64))
     tall = add_film(library, WALK, grey=10, size=(64, 32))
     frames = list(read_frames(film_of_both(library, wide, tall)))
@@ -208,17 +209,20 @@ def test_the_video_of_both_is_made_while_the_page_goes_on(library, desk):
         assert "compare" not in told and (told["opening"], told["both_timer"]["active"]) == ((film.id, before.id), True)
         asked = desk.open(library.visitor, other.id, film.id)["opening"]
         assert asked == (film.id, other.id), "another choice is heard at once"
-        assert desk.poll(library.visitor, other.id, told["opening"]) == NOTHING, "another film was opened"
+        assert desk.poll(library.visitor, other.id, told["opening"], None) == QUIET, "another film was opened"
     seen, until = [told["both"]["fraction"]], time.monotonic() + 60
-    while "compare" not in (told := desk.poll(library.visitor, film.id, (film.id, before.id))):
+    while "compare" not in (told := desk.poll(library.visitor, film.id, (film.id, before.id), None)):
         assert time.monotonic() < until, "waited too long"
         seen.append(told["both"]["fraction"])
         time.sleep(0.02)
     assert seen == sorted(seen) and seen[0] < 1 and all(0 <= each <= 1 for each in seen)
-    assert told["compare"]["open"] and told["opening"] is None and not told["both_timer"]["active"]
+    assert told["compare"]["open"] and told["opened"] == (film.id, before.id)
+    assert told.keys() == {"compare", "opened"}, "what else was asked for meanwhile goes on"
+    assert desk.poll(library.visitor, film.id, asked, told["opened"]).keys() <= {"both", "compare", "opened"}
+    assert desk.poll(library.visitor, film.id, told["opened"], told["opened"]) == QUIET, "all is shown"
     assert (told["compare"]["film"], told["compare"]["asked"]) == (film.id, True)
     assert not desk.offer(library, other, at_once=True)["compare"]["asked"], "a film that is opened is on show"
-    assert desk.poll(library.visitor, film.id, None) == NOTHING, "nothing is being made"
+    assert desk.poll(library.visitor, film.id, None, None) == QUIET, "nothing is being made"
 
     broken = add_film(library, replace(WALK, seed=2))
     broken.video.write_bytes(b"no film any more")

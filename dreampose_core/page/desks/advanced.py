@@ -1,6 +1,6 @@
 """What the page's fold of further choices shows: only what has an effect for the model, the subject and the machine.
 
-Handlers as in desk.py: a visitor's wish in, the parts to change out.
+Handlers as those of desk.py: a visitor's wish in, the parts to change out.
 """
 
 from __future__ import annotations
@@ -12,74 +12,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN
 from dreampose_core.checkpoints import FINISHED
-from dreampose_core.library import Library, SubjectEntry, read_json
+from dreampose_core.entries import SubjectEntry
+from dreampose_core.files import read_json
+from dreampose_core.library import Library
 from dreampose_core.more_photos import MOST_MORE, open_more
-from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.choices import SAMPLERS, WAYS
+from dreampose_core.page.house import House
+from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.views import pixels_data
 from dreampose_core.profiles import Profile
 from dreampose_core.schedulers import SCHEDULERS
-from dreampose_core.service import House
-from dreampose_core.settings import SWITCHES
-from dreampose_core.surroundings import FILM, PHOTO
 from dreampose_core.tuning import DEFAULT_TUNINGS, TUNINGS
-from dreampose_core.views import pixels_data
 from pose_tools.errors import BadInput
 
-SAMPLERS = {"pndm": "PNDM", "ddim": "DDIM", "dpm++": "DPM-Solver++", "unipc": "UniPC"}
-WAYS = {  # of finetuning: the name on the page, and what it needs
-    "lora": ("Low-rank", "Low-rank factors, with the first layer and the adapter in full: quick, and a small subject."),
-    "small": ("For small cards", "Low-rank, one picture a step, computed twice to save memory: for cards with 12 GB."),
-    "full": ("Every weight", "All weights of the model: four times its size in memory, and gigabytes for the subject."),
-}
 THUMBNAIL = (96, 120)  # pixels (width, height)
-LEAST_FRAMES, MOST_FRAMES = 4, 120  # but for a film that follows a longer video
-BEHIND = ("background", "background_colour", "background_picture")  # what is behind the person
-HAND = ("scale", "shift_x", "shift_y")  # how poses without a body lie on the photo, corrected by hand
-CHOSEN = (  # what the page hands to Service.animate beside photo, motion and subject, where it has it
-    *("frames", "fps", "steps", "s1", "s2", "guidance_from", "guidance_to", "scheduler", "seed", "profile"),
-    *("finetune_steps", "decoder_steps", "tuning", "more_photos", "offload", "compile"),
-    *(*HAND, *BEHIND, "framing", *SWITCHES),
-)
-
-
-@dataclass(frozen=True)
-class Range:
-    """What a slider of the page reaches over: what makes sense for most, while the settings' rules allow more."""
-
-    label: str
-    least: float
-    most: float
-    step: float = 1
-
-
-RANGES = {
-    "frames": Range("Frames", LEAST_FRAMES, MOST_FRAMES),
-    "fps": Range("Frames a second", 4, 30),
-    "steps": Range("Denoising steps", 1, 50),
-    "s1": Range("Photo guidance s1", 0, 12, 0.5),
-    "s2": Range("Pose guidance s2", 0, 12, 0.5),
-    "guidance_from": Range("Guidance from", 0, 1, 0.05),
-    "guidance_to": Range("Guidance to", 0, 1, 0.05),
-    "finetune_steps": Range("Finetune steps", 0, 1000),
-    "decoder_steps": Range("Decoder steps", 0, 1000),
-    "scale": Range("Size", 0.5, 2.0, 0.01),
-    "shift_x": Range("To the side", -0.5, 0.5, 0.01),
-    "shift_y": Range("Up and down", -0.5, 0.5, 0.01),
-}
-SWITCHED = {  # off, each makes a film to compare with
-    "finetuned": "Use what the finetune learnt",
-    "refined": "Use the refiner",
-    "detailed": "Use the photo's own detail",
-    "swinging": "Let loose skirts swing",
-}
-MACHINE = {  # where there is a GPU
-    "offload": "Small card: only what is at work lies on the GPU",
-    "compile": "Compile: a minute for the first frames, then faster",
-}
-SHOWN = (("The person", FILM), ("The whole photo", PHOTO))
-BACKDROPS = (("Keep the photo's", KEEP), ("Plain", PLAIN), ("A picture", PICTURE))
-COLOURS = ("#ffffff", COLOUR, "#d8d2c8", "#8f8a84", "#2b2927", "#a9b7c4")  # to choose from behind the person
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What the page does about a driving video: look at it, read it, choose what was read, put it on the photo.
 
-Handlers as in desk.py: a visitor's wish in, the parts to change out.
+Handlers as those of desk.py: a visitor's wish in, the parts to change out.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 from dreampose_core.extraction import MAX_SECONDS
 from dreampose_core.fitting import Fitting
-from dreampose_core.fold import LEAST_FRAMES, MOST_FRAMES
-from dreampose_core.handout import Handout
 from dreampose_core.jobs import client
 from dreampose_core.library import Library
-from dreampose_core.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.choices import LEAST_FRAMES, MOST_FRAMES
+from dreampose_core.page.handout import Handout
+from dreampose_core.page.house import House
+from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
+from dreampose_core.page.service import Service
+from dreampose_core.page.views import fitting_view, frame_view, motion_view, own_motions
+from dreampose_core.page.window import Window
 from dreampose_core.profiles import find_profile
-from dreampose_core.service import House, Service
-from dreampose_core.views import fitting_view, frame_view, motion_view, own_motions
-from dreampose_core.window import Window
 from pose_tools.errors import BadInput
 from pose_tools.extract import check_video, first_frame
 

@@ -1,0 +1,30 @@
+"""How much a subject's finetune may write, known from its settings and the model's headers before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dreampose_core.headers import count_weights, whole
+from dreampose_core.tuning import DECODER, LORA_LAYERS, FinetuneSettings
+
+STATE = 4 * 4  # bytes for each trained weight in a stage's state: as it is, at its best, and two averages of Adam
+KEPT = 2  # bytes for each in the tuned subject, which has half precision
+
+
+def written_by_finetune(folder: Path, settings: FinetuneSettings) -> int:
+    """Most bytes that a finetune of the model in `folder` has on the disk at one time: the states of both stages, one
+    of them twice while it is replaced, and the result."""
+    rank = settings.lora_rank
+
+    def of_unet(name: str, shape: tuple[int, ...]) -> int:
+        if rank is None or name.startswith("conv_in."):
+            return whole(name, shape)
+        projection = name.endswith(tuple(f".{layer}.weight" for layer in LORA_LAYERS)) and len(shape) == 2
+        return rank * sum(shape) if projection else 0
+
+    def of_decoder(name: str, shape: tuple[int, ...]) -> int:
+        return whole(name, shape) if name.startswith(DECODER) else 0
+
+    one = count_weights(folder / "unet", of_unet) + count_weights(folder / "adapter") if settings.steps else 0
+    two = count_weights(folder / "vae", of_decoder) if settings.decoder_steps else 0
+    return (STATE + KEPT) * (one + two) + STATE * max(one, two)

@@ -1,0 +1,104 @@
+"""Which handler of the desks answers what is pressed on the page."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+import gradio as gr
+
+from dreampose_core.page.blocks.controls import QUICK
+from dreampose_core.page.blocks.zero_gpu import borrow_gpu
+from dreampose_core.page.choices import CHOSEN, HAND
+from dreampose_core.page.desks.compare import NOTHING
+from dreampose_core.page.desks.desk import Desk
+from dreampose_core.page.parts import PARTS, Look
+from dreampose_core.trouble import sentence_for
+from pose_tools.errors import BadInput
+
+
+def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
+    """Connect what people press to the desk's handlers."""
+    outputs = [part[name] for name in PARTS]
+    visitor, job, held, clip, subject = (part[n] for n in ("visitor", "job", "held", "clip", "subject"))
+    motions, compare, video, own, fitting = desk.motions, desk.compare, part["video"], part["own"], part["fitting"]
+    choices = (part["photo"], subject, own, fitting)
+    hand, more = ([part[n] for n in names] for names in (HAND, ("more_photos", "more_shown")))
+    named = [name for name in CHOSEN if name in part]
+    chosen = [part["photo"], subject, part["motion"], *(part[name] for name in named)]
+
+    def answer(handler: Callable, *arguments: object) -> dict:
+        """The parts to change; what is gone, such as a film deleted in another tab, is said aside."""
+        try:
+            changes = handler(*arguments)
+        except (BadInput, OSError, sqlite3.Error) as error:
+            told = str(error) if isinstance(error, BadInput) else sentence_for(error)
+            if told is None:
+                raise
+            gr.Warning(told, title="")
+            stopped, still = {compare.poll: NOTHING}, Look(active=False)
+            stopped |= {desk.poll: {"timer": still}, motions.poll_fitting: {"fit_timer": still}}
+            changes = stopped.get(handler, {}) if isinstance(error, BadInput) else {}  # a disk may have room again
+        shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
+        return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
+
+    def on(event: Callable, handler: Callable, *inputs: gr.blocks.Block, **more: str) -> gr.events.Dependency:
+        return event(handler, list(inputs), outputs, **QUICK, **more)
+
+    def plain(handler: Callable) -> Callable:
+        return lambda *arguments: answer(handler, *arguments)
+
+    def which(handler: Callable) -> Callable:
+        """For a button that stands for one of many: its id comes after the visitor's."""
+
+        def handle(browser: str | None, event: gr.EventData, *arguments: object) -> dict:
+            return answer(handler, browser, event.id, *arguments)
+
+        return handle
+
+    def enter(browser: str | None, request: gr.Request) -> dict:
+        return answer(desk.enter, browser, request.query_params.get("clip"))
+
+    def start(browser: str | None, photo: str | None, who: str | None, motion: str, *values: object) -> dict:
+        return answer(desk.start, browser, photo, who, motion, dict(zip(named, values, strict=True)))
+
+    def fit_after(event: gr.events.Dependency) -> None:
+        on(event.then, plain(motions.fit), visitor, *choices)
+
+    on(page.load, enter, visitor)
+    fit_after(on(part["photo"].upload, plain(desk.take_photo), visitor, part["photo"]))
+    fit_after(on(part["photo"].clear, plain(desk.take_photo), visitor, part["photo"]))
+    fit_after(on(part["examples"].pick, which(desk.take_example), visitor))
+    on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject, part["photo"], fitting)
+    on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
+    on(part["put_away"].click, plain(desk.put_away))
+    on(part["share"].click, plain(desk.toggle_share), visitor, clip)
+    on(part["compare"].pick, which(compare.open), visitor, clip)
+    fit_after(on(part["library"].pick, which(desk.take_subject), visitor))
+    fit_after(on(part["library"].remove, which(desk.remove_subject), visitor, subject))
+    on(part["both_timer"].tick, plain(compare.poll), visitor, clip, part["opening"], part["opened"])
+    on(part["library"].open, which(desk.open_clip), visitor)
+    on(part["library"].erase, which(desk.erase_clip), visitor, clip, subject)
+    on(video.upload, plain(motions.take_video), visitor, video)
+    on(part["leave"].click, plain(motions.leave_video), visitor)
+    on(part["start"].input, plain(motions.look_at), visitor, video, part["start"], trigger_mode="always_last")
+    on(part["motion"].pick, which(motions.choose), visitor, own, part["photo"], subject, fitting)
+    on(part["motion"].drop, which(motions.drop), visitor, own)
+    on(part["fit_timer"].tick, plain(motions.poll_fitting), visitor, *choices, part["fitted"])
+    for slider in hand:
+        on(slider.input, plain(motions.correct), visitor, fitting, *hand, trigger_mode="always_last")
+    on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")
+    on(part["add"].upload, plain(desk.fold.take_more), visitor, part["add"], *more)
+    on(part["more_shown"].drop, which(desk.fold.drop_more), visitor, *more)
+    on(part["profile"].change, plain(desk.take_profile), visitor, part["profile"], subject)
+    wanted = [part["start"], part["end"], part["frame"], part["fps"], part["smooth"]]
+    begun = [
+        on(part["read"].click, plain(desk.read), visitor, video, *wanted),
+        on(part["go"].click, start, visitor, *chosen),
+        on(part["again"].click, plain(desk.again), visitor, job, held, subject),
+        on(part["compare"].make, which(desk.make_to_compare), visitor, clip, held, subject),
+    ]
+    if not desk.house.worker:
+        work = borrow_gpu(desk.house)
+        for event in begun:
+            event.then(work, api_visibility="private", concurrency_limit=8)
