@@ -19,7 +19,7 @@ from dreampose_core.carry.sheet import Sheet
 from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
-from pose_tools.body.raster import Hits, paint_charts, raster
+from pose_tools.body.raster import Hits, draw_charts, raster
 
 _SAMPLES = 2  # along each axis between neighbouring vertices of the sheet
 _PACK = 512  # hits are sampled as rows of this many
@@ -92,8 +92,7 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     picture = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
     visibility = np.clip(cv2.GaussianBlur(visibility, (0, 0), 0.6 * sheet.cell), 0, 1)
     visibility = np.minimum(visibility, alpha)
-    shown = raster(body.camera.with_depth(skinned), figure.faces, width, height)
-    return Carried(picture, alpha, visibility, paint_charts(shown, figure.part, figure.uv, width, height))
+    return Carried(picture, alpha, visibility, draw_charts(figure, skinned, body.camera))
 
 
 def _part_legs(layers: list[_Drawn | None], size: tuple[int, int], unit: float) -> None:
