@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from scipy.sparse import csr_array, vstack
 
 from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.cloth.drape import drape, hug
@@ -151,7 +152,6 @@ def _draw_layer(
     inside = sheet.open[own].any(1)
     faces = faces[(area > 0) | np.concatenate([inside, inside])]
     hits = _whole(raster(points, faces, size[1], size[0]), size)
-    corners = _corners(hits, faces)
     # the soft fringe only shows where the body of the layer does not
     free = np.ones(size[0] * size[1], bool)
     free[hits.pixel] = False
@@ -159,21 +159,19 @@ def _draw_layer(
     # and only beside it: the fringe of a hem's far side would be a thread below the near one
     keep = (free & _beside(~free, size, _FRINGE * sheet.cell * fine))[soft.pixel]
     soft = Hits(*(part[keep] for part in soft))
-    corners = [np.concatenate([a, b]) for a, b in zip(corners, _corners(soft, fringe), strict=True)]
     pixel = np.concatenate([hits.pixel, soft.pixel])
     if not len(pixel):
         return None
     fringed = np.arange(len(pixel)) >= len(hits.pixel)
 
-    values = np.concatenate([sheet.place, seen[:, None], flat[:, None]], 1)
-    values = np.einsum("kc,kcv->kv", corners[1], values[corners[0] % count])
-    place, seen, flat = values[:, :2], values[:, 2], values[:, 3]
-    printed = np.einsum("kc,kc->k", corners[1], sheet.printed.reshape(-1)[corners[0]])
-    on_back = (corners[0][:, 0] >= count) & ~fringed
-    dense = np.einsum("kc,kc->k", corners[1], dense[corners[0]])
+    mixing = vstack([hits.mixing(faces, 2 * count), soft.mixing(fringe, 2 * count)])
+    both = np.column_stack([sheet.place, seen, flat])  # the same of the front and the back
+    values = mixing @ np.column_stack([np.concatenate([both, both]), sheet.printed.ravel(), dense, sheet.laid])
+    place, laid = values[:, :2], values[:, 6:]
+    seen, flat, printed, dense = values[:, 2:6].T.copy()
+    on_back = np.concatenate([faces[hits.face, 0] >= count, np.zeros(len(soft.pixel), bool)])
     own_texture = _sample(sheet.front[layer], place, cv2.INTER_CUBIC)
     shown = _sample(sheet.seen[layer], place, cv2.INTER_LINEAR) / 255
-    laid = np.einsum("kc,kcv->kv", corners[1], sheet.laid[corners[0]])
     other = _sample(sheet.flat, laid, cv2.INTER_CUBIC)
     _coarsen(own_texture[:, :3], sheet.front[layer, ..., :3], place, dense, ~on_back & ~fringed)
     _coarsen(other[:, :3], sheet.flat[..., :3], laid, dense, on_back & (printed < 0.5))
@@ -183,7 +181,7 @@ def _draw_layer(
     other, other_seen = other[:, :3], other[:, 3] / 255
     headed, mixed, withdrawn = np.zeros((3, len(pixel)), np.float32)
     if layer == TRUNK:
-        other, headed, mixed, withdrawn = _headed(sheet, corners, other)
+        other, headed, mixed, withdrawn = _headed(sheet, mixing, other)
     seen = np.where(on_back, 0, seen)
     # a head's outline is mixed with what the photo has behind it
     seen = seen * (1 - mixed * (1 - smooth(flat, 0.85, 0.97)))
@@ -207,16 +205,16 @@ def _draw_layer(
 
 
 def _headed(
-    sheet: Sheet, corners: tuple[np.ndarray, np.ndarray], colour: np.ndarray
+    sheet: Sheet, mixing: csr_array, colour: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """colour (K,3) f32 of hits with these corners, that of the unrolled head where it is the head's; (K,) f32 0..1 how
-    far it is the head's, and how far besides not what the photo shows well; (K,) f32 photo pixels by which its outline
-    is withdrawn."""
-    share = np.einsum("kc,kc->k", corners[1], sheet.headed.reshape(-1)[corners[0]])
+    """colour (K,3) f32 of hits that mix the vertices so (K,2N), that of the unrolled head where it is the head's; (K,)
+    f32 0..1 how far it is the head's, and how far besides not what the photo shows well; (K,) f32 photo pixels by which
+    its outline is withdrawn."""
+    share = mixing @ sheet.headed.ravel()
     share[share < 0.01] = 0
     on = np.flatnonzero(share)
-    points = np.concatenate([sheet.rest_front, sheet.rest_back])[corners[0][on]]
-    at = Around.from_array(sheet.around).place(np.einsum("kc,kcv->kv", corners[1][on], points))
+    points = np.concatenate([sheet.rest_front, sheet.rest_back])
+    at = Around.from_array(sheet.around).place(mixing[on] @ points)
     painted = _sample(np.ascontiguousarray(sheet.head[..., :3]), at, cv2.INTER_CUBIC)
     clear, edge = _sample(np.ascontiguousarray(sheet.head[..., 3:]), at, cv2.INTER_LINEAR).T
     out, withdrawn = colour.copy(), np.zeros(len(share), np.float32)
@@ -225,11 +223,6 @@ def _headed(
     mixed = share.copy()
     mixed[on] *= 1 - np.clip(clear / 255, 0, 1)
     return out, share, mixed, withdrawn
-
-
-def _corners(hits: Hits, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(K,3) vertices around each hit and (K,3) their shares."""
-    return faces[hits.face], hits.barycentric
 
 
 def _areas(points: np.ndarray, faces: np.ndarray) -> np.ndarray:

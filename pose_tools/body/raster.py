@@ -5,6 +5,7 @@ Knows nothing of bodies but for draw_iuv, which draws a figure's charts.
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import Figure, Pose, pose_vertices
@@ -20,7 +21,12 @@ class Hits(NamedTuple):
 
     def take(self, faces: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values (N, C) given per vertex, interpolated at the hits: (K, C)."""
-        return np.einsum("kc,kcv->kv", self.barycentric, values[faces[self.face]])
+        return self.mixing(faces, len(values)) @ values
+
+    def mixing(self, faces: np.ndarray, count: int) -> csr_array:
+        """(K, count): the weight of each of so many vertices at each hit; it takes values per vertex to the hits."""
+        ends = np.arange(0, 3 * len(self.pixel) + 1, 3)
+        return csr_array((self.barycentric.ravel(), faces[self.face].ravel(), ends), (len(self.pixel), count))
 
 
 def raster(points: np.ndarray, faces: np.ndarray, width: int, height: int) -> Hits:
