@@ -321,33 +321,39 @@ def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.
 
     Legs stay behind the trunk, whatever their depth, so that they never break through a skirt.
     """
-    depth = np.full((len(layers), count), np.inf, np.float32)
-    alpha = np.zeros((len(layers), count), np.float32)
-    rest = np.zeros((len(layers), count, 4), np.float32)
+    many = np.zeros(count, np.uint8)
+    for layer in filter(None, layers):
+        many[layer.pixel] += 1
+    colour, alpha, visibility = np.zeros((count, 3), np.float32), *np.zeros((2, count), np.float32)
+    crowded = np.flatnonzero(many > 1)
+    place = np.empty(count, np.int32)
+    place[crowded] = np.arange(len(crowded))
+    depth = np.full((len(layers), len(crowded)), np.inf, np.float32)
+    part = np.zeros((len(layers), len(crowded)), np.float32)
+    rest = np.zeros((len(layers), len(crowded), 4), np.float32)
     for i, layer in enumerate(layers):
-        if layer is not None:
-            depth[i, layer.pixel], alpha[i, layer.pixel] = layer.depth, layer.alpha
-            rest[i, layer.pixel, :3], rest[i, layer.pixel, 3] = layer.colour, layer.visibility
-    trunk = np.where(alpha[TRUNK] > 0.02, depth[TRUNK], -np.inf)
+        if layer is None:
+            continue
+        alone = many[layer.pixel] == 1  # most pixels show one layer, which needs no order
+        pixel, own = layer.pixel[alone], layer.alpha[alone]
+        colour[pixel], alpha[pixel] = layer.colour[alone] * own[:, None], own
+        visibility[pixel] = layer.visibility[alone] * own
+        shared = ~alone
+        at = place[layer.pixel[shared]]
+        depth[i, at], part[i, at] = layer.depth[shared], layer.alpha[shared]
+        rest[i, at, :3], rest[i, at, 3] = layer.colour[shared], layer.visibility[shared]
+    trunk = np.where(part[TRUNK] > 0.02, depth[TRUNK], -np.inf)
     for i in range(len(layers)):
         if i not in (TRUNK, ARM_L, ARM_R):
             depth[i] = np.maximum(depth[i], trunk + 1e-3)
-    out = np.zeros((count, 5), np.float32)
-    there = np.isfinite(depth)
-    many = there.sum(0)
-    for i in range(len(layers)):  # most pixels show one layer, which needs no order
-        alone = np.flatnonzero(there[i] & (many == 1))
-        out[alone, 4] = alpha[i, alone]
-        out[alone, :4] = alpha[i, alone, None] * rest[i, alone]
-    used = np.flatnonzero(many > 1)
-    order = np.argsort(depth[:, used], 0)
-    free = np.ones(len(used), np.float32)
-    for layer in order:
-        part = free * alpha[layer, used]
-        out[used, :4] += part[:, None] * rest[layer, used]
-        out[used, 4] += part
-        free -= part
-    return out[:, :3], out[:, 4], out[:, 3]
+    free, mixed = np.ones(len(crowded), np.float32), np.zeros((len(crowded), 4), np.float32)
+    column = np.arange(len(crowded))
+    for layer in np.argsort(depth, 0):
+        share = free * part[layer, column]
+        mixed += share[:, None] * rest[layer, column]
+        free -= share
+    colour[crowded], visibility[crowded], alpha[crowded] = mixed[:, :3], mixed[:, 3], 1 - free
+    return colour, alpha, visibility
 
 
 def _without_steps(colour: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
