@@ -8,7 +8,7 @@ import pytest
 
 from dreampose_core.carry import Sheet, carry, make_sheet
 from dreampose_core.carry.cloth.skirt import Skirt, soft_weights
-from dreampose_core.carry.fill import local_mean, mirror_fill, smooth_fill, touching
+from dreampose_core.carry.fill import bounds, local_mean, mirror_fill, smooth_fill, touching
 from dreampose_core.carry.layers import _behind_hands
 from dreampose_core.carry.matte import _gaps
 from dreampose_core.carry.sheet import _to_outline
@@ -294,6 +294,20 @@ def test_same_input_same_picture_also_from_disk(person, tmp_path):
         assert np.array_equal(first.visibility, again.visibility)
 
 
+def test_a_person_who_leaves_the_picture_is_cut_off_at_its_border_and_then_gone(person):
+    sheet = person[3]
+    pixels = 90  # the person's middle lies just inside
+    there, half, gone = (
+        carry(sheet, replace(sheet.body.pose, shift=sheet.body.pose.shift - (metres, 0, 0)))
+        for metres in (0, pixels / sheet.body.camera.scale, 9)
+    )
+    assert half.alpha[:, 0].max() > 0.9
+    np.testing.assert_allclose(half.alpha[:, 8:-pixels], there.alpha[:, 8 + pixels :], atol=0.02)
+    np.testing.assert_array_equal(half.iuv[:, 8:-pixels, 0] > 0, there.iuv[:, 8 + pixels :, 0] > 0)
+    np.testing.assert_array_equal(gone.picture, sheet.background)
+    assert not gone.alpha.any() and not gone.visibility.any() and not gone.iuv.any()
+
+
 def test_a_large_photo_gives_the_same_picture_in_large(person):
     _, _, body, sheet = person
     photo, mask, large = _person(2.0)
@@ -313,6 +327,14 @@ def test_fills_keep_what_is_known():
     stripes = np.tile((np.arange(30) // 2 % 2 * 200).astype(np.uint8)[None, :, None], (40, 1, 3))
     mirrored = mirror_fill(stripes, np.broadcast_to(np.arange(30) < 20, (40, 30)), 9)
     assert mirrored[:, 20:27].std() > 60
+
+
+def test_bounds_hold_what_is_there_and_its_margin_as_far_as_there_is_room():
+    mask = np.zeros((20, 30), bool)
+    assert mask[bounds(mask, 3)].size == 1  # cv2 takes no empty picture
+    mask[1, 12] = mask[9, 15] = True
+    assert bounds(mask) == (slice(1, 10), slice(12, 16))
+    assert bounds(mask, 2.9) == (slice(0, 12), slice(10, 18))
 
 
 def test_parts_that_touch_and_means_among_a_mask():
