@@ -28,8 +28,7 @@ def match_colours(picture: np.ndarray, carried: Carried) -> np.ndarray:
     height, width = seen.shape
     half = max(1, width // 2), max(1, height // 2)
     sigma = WIDE * half[1]
-    wrong, seen = (
-        cv2.GaussianBlur(cv2.resize(plane, half, interpolation=cv2.INTER_AREA), (0, 0), sigma) for plane in (wrong, seen)
-    )
+    small = (cv2.resize(plane, half, interpolation=cv2.INTER_AREA) for plane in (wrong, seen))
+    wrong, seen = (cv2.GaussianBlur(plane, (0, 0), sigma) for plane in small)
     wide = cv2.resize(wrong / (seen[..., None] + TRUST), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.clip(picture + carried.alpha[..., None] * np.clip(wide, -MOST, MOST), 0, 1)
