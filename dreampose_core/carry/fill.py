@@ -99,10 +99,11 @@ def smooth_fill(values: np.ndarray, known: np.ndarray, rounds: int = 30) -> np.n
     filled = colour + (1 - weight[..., None]) * mean
     for colour, weight in levels[-2::-1]:
         filled = colour + (1 - weight[..., None]) * _resize(filled, weight.shape[::-1], cv2.INTER_LINEAR)
-    keep = known[..., None]
+    keep = np.repeat(known[..., None], values.shape[2], 2)  # numpy copies much faster by a mask of the same shape
     for size in (9, 5, 3):
         for _ in range(rounds // 3):
-            filled = np.where(keep, values, _blur(filled, size))
+            filled = _blur(filled, size)
+            np.copyto(filled, values, where=keep)
     return filled[..., 0] if flat else filled
 
 

@@ -11,8 +11,9 @@ from dreampose_core.carry.cloth.skirt import Skirt, soft_weights
 from dreampose_core.carry.fill import bounds, local_mean, mirror_fill, smooth_fill, touching
 from dreampose_core.carry.layers import _behind_hands
 from dreampose_core.carry.matte import _gaps
+from dreampose_core.carry.relief import round_layer
 from dreampose_core.carry.sheet import _to_outline
-from dreampose_core.carry.views import ARM_L, ARM_R, NO_GROUP, TRUNK
+from dreampose_core.carry.views import ARM_L, ARM_R, NO_GROUP, TRUNK, Tube
 from pose_tools.body.figure import BONES, Camera, Pose, load_figure
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv
@@ -240,6 +241,13 @@ def test_a_mask_without_legs_makes_a_sheet():
     assert np.abs(sheet.weights.sum(1) + sheet.hang - 1).max() < 1e-3
     drawn = carry(sheet, _turned(body.pose, 30))
     assert _like(drawn.picture, DRESS).sum() > 300
+
+
+def test_a_layer_whose_limb_lies_beyond_the_picture_has_no_weights():
+    nothing = np.zeros((24, 16), bool)
+    depth, weights = np.zeros((24, 16), np.float32), np.zeros((24, 16, len(BONES)), np.float32)
+    relief = round_layer(nothing, nothing, Tube(nothing, nothing, depth, depth, weights), 50.0, 1.0)
+    assert not relief.weights.any() and np.isfinite(relief.front).all() and np.isfinite(relief.back).all()
 
 
 def test_weights_far_from_a_skirt_are_weights():
