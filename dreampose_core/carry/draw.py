@@ -123,7 +123,7 @@ def _feet(
         drawn = layers[leg]
         if drawn is not None:
             layers[leg] = replace(drawn, alpha=drawn.alpha * leg_share(wear, built, drawn.row, body.camera.scale))
-        foot = draw_foot(wear, side, built, body.shape, (body.pose, body.camera), transforms, camera)
+        foot = draw_foot(wear, side, built, body.shape, (sheet.photo_bones, body.camera), transforms, camera)
         feet.append(None if foot is None else _Drawn(*foot))
     return feet
 

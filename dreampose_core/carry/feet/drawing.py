@@ -11,7 +11,7 @@ import numpy as np
 from dreampose_core.carry.feet.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
 from dreampose_core.carry.fill import bounds, smooth
 from pose_tools.body.camera import Camera
-from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
+from pose_tools.body.figure import BONES, skin
 from pose_tools.body.raster import raster
 
 FOOT_SEEN = 0.15  # visibility of a foot that is built: its form is the figure's, its colours are the photo's
@@ -55,15 +55,14 @@ def draw_foot(
     side: str,
     built: float,
     shape: np.ndarray,
-    photo: tuple[Pose, Camera],
+    photo: tuple[np.ndarray, Camera],
     now: np.ndarray,
     view: Camera,
 ) -> FootFragments | None:
-    """A foot's nearest fragments before the camera `view`. photo: pose and camera of the photo; now (B,3,4):
-    transforms of the pose; built: see built_share."""
-    transforms = bone_transforms(load_figure(), shape, photo[0])
+    """A foot's nearest fragments before the camera `view`. photo: transforms (B,3,4) and camera of the photo; now
+    (B,3,4): transforms of the pose; built: see built_share."""
     surfaces = foot_surfaces(wear, shape, side)
-    rows = [photo[1].with_depth(skin(surface.points, surface.weights, transforms))[:, 1] for surface in surfaces]
+    rows = [photo[1].with_depth(skin(surface.points, surface.weights, photo[0]))[:, 1] for surface in surfaces]
     spaces = [skin(surface.points, surface.weights, now).astype(np.float32) for surface in surfaces]
     window, corner = _window(np.concatenate([view.project(space) for space in spaces]), view)
     if window is None:
