@@ -24,6 +24,11 @@ def match_colours(picture: np.ndarray, carried: Carried) -> np.ndarray:
     """A film's frame (H, W, 3), float in 0…1, with the carried picture's colours over wide areas of the person."""
     seen = np.clip((carried.visibility - SEEN[0]) / (SEEN[1] - SEEN[0]), 0, 1) * carried.alpha
     wrong = (carried.picture.astype(np.float32) / 255 - picture) * seen[..., None]
-    sigma = WIDE * picture.shape[0]
-    wide = cv2.GaussianBlur(wrong, (0, 0), sigma) / (cv2.GaussianBlur(seen, (0, 0), sigma)[..., None] + TRUST)
+    # so wide a mean has nothing that every second pixel would not show
+    height, width = seen.shape
+    half = max(1, width // 2), max(1, height // 2)
+    sigma = WIDE * half[1]
+    small = (cv2.resize(plane, half, interpolation=cv2.INTER_AREA) for plane in (wrong, seen))
+    wrong, seen = (cv2.GaussianBlur(plane, (0, 0), sigma) for plane in small)
+    wide = cv2.resize(wrong / (seen[..., None] + TRUST), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.clip(picture + carried.alpha[..., None] * np.clip(wide, -MOST, MOST), 0, 1)

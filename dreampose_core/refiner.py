@@ -79,7 +79,9 @@ class Refiner(ModelMixin, ConfigMixin):
     def _near(self, coverage: Tensor) -> Tensor:
         """coverage (B, 1, H, W) -> 1 on the person and near it, 0 beyond the reach, with a soft edge."""
         reach = self.config.reach
-        near = F.max_pool2d((coverage > 0.02).to(coverage.dtype), 2 * reach + 1, 1, reach)
+        near = (coverage > 0.02).to(coverage.dtype)
+        near = F.max_pool2d(near, (2 * reach + 1, 1), 1, (reach, 0))  # a square's maximum, one side after the other
+        near = F.max_pool2d(near, (1, 2 * reach + 1), 1, (0, reach))
         return F.avg_pool2d(near, 5, 1, 2, count_include_pad=False)
 
 

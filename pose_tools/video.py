@@ -6,7 +6,6 @@ are written under a temporary name and renamed when ffmpeg has ended well.
 
 from __future__ import annotations
 
-import io
 import itertools
 import logging
 import math
@@ -180,13 +179,11 @@ def write_gif(frames: Iterable[np.ndarray], path: str | Path, fps: float) -> Pat
     return _encode(frames, path, fps, ["-filter_complex", palette, "-loop", "0"])
 
 
-def write_frames_zip(frames: Iterable[np.ndarray], path: str | Path) -> Path:
-    """Write frame_0001.png and so on into a zip, not compressed a second time."""
+def write_frames_zip(files: Iterable[str | Path], path: str | Path) -> Path:
+    """Write PNG files as frame_0001.png and so on into a zip, as they are."""
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for number, frame in enumerate(frames, 1):
-            buffer = io.BytesIO()
-            Image.fromarray(frame).save(buffer, "PNG")
-            archive.writestr(f"frame_{number:04d}.png", buffer.getvalue())
+        for number, file in enumerate(files, 1):
+            archive.write(file, f"frame_{number:04d}.png")
     return Path(path)
 
 

@@ -7,20 +7,22 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from scipy.sparse import csr_array, vstack
 
 from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.cloth.drape import drape, hug
 from dreampose_core.carry.cloth.skirt import STILL
 from dreampose_core.carry.feet.drawing import built_share, draw_foot, each_foot, leg_share, shade_by
-from dreampose_core.carry.fill import disc, smooth
+from dreampose_core.carry.fill import bounds, disc, smooth
 from dreampose_core.carry.head.around import Around
 from dreampose_core.carry.light import brightness
 from dreampose_core.carry.matte import DESIGN_ROWS
+from dreampose_core.carry.piece import Piece, areas
 from dreampose_core.carry.sheet import Sheet
 from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
-from pose_tools.body.raster import Hits, paint_charts, raster
+from pose_tools.body.raster import Hits, draw_charts, raster
 
 _SAMPLES = 2  # along each axis between neighbouring vertices of the sheet
 _PACK = 512  # hits are sampled as rows of this many
@@ -77,9 +79,9 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     # cloth and limbs show more than the photo's outline from a small turn on, hair from a larger one
     flat = 1 - (1 - flat) * (1 + 1.6 * (1 - sheet.weights[:, BONES.index("head")]))
     facing = np.einsum("nij,snj->sni", blend[:, :, :3], sheet.facing.reshape(2, count, 3))
-    bright = brightness(facing.reshape(-1, 3), sheet.light)
+    bright = brightness(facing.reshape(-1, 3), sheet.light)[:, None]
     size = height * fine, width * fine
-    layers = [_draw_layer(sheet, points, flat, bright, layer, size, fine) for layer in range(len(sheet.front))]
+    layers = [_draw_layer(sheet, points, flat, bright, layer, size, fine) for layer in range(len(sheet.pieces))]
     _part_legs(layers, size, fine * height / DESIGN_ROWS)
     layers += _feet(sheet, layers, transforms, camera)
     colour, alpha, visibility = _composite(layers, height * width * fine**2)
@@ -87,16 +89,16 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     alpha = _average(alpha.reshape(size), fine)
     visibility = _average(visibility.reshape(size), fine)
     if fine == 1:
-        colour, alpha = _without_steps(colour, alpha)
+        _without_steps(colour, alpha)
     ground = 1 - alpha
     if sheet.shade > _LEAST_SHADE:
         ground *= 1 - sheet.shade * (1 - contact_shadow(alpha))
-    picture = colour + ground[..., None] * sheet.background
-    picture = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    here = bounds(ground < 1)
+    picture = sheet.background.copy()
+    picture[here] = np.clip(colour[here] + ground[here][..., None] * picture[here] + 0.5, 0, 255)
     visibility = np.clip(cv2.GaussianBlur(visibility, (0, 0), 0.6 * sheet.cell), 0, 1)
     visibility = np.minimum(visibility, alpha)
-    shown = raster(body.camera.with_depth(skinned), figure.faces, width, height)
-    return Carried(picture, alpha, visibility, paint_charts(shown, figure.part, figure.uv, width, height))
+    return Carried(picture, alpha, visibility, draw_charts(figure, skinned, body.camera))
 
 
 def _part_legs(layers: list[_Drawn | None], size: tuple[int, int], unit: float) -> None:
@@ -124,7 +126,7 @@ def _feet(
         drawn = layers[leg]
         if drawn is not None:
             layers[leg] = replace(drawn, alpha=drawn.alpha * leg_share(wear, built, drawn.row, body.camera.scale))
-        foot = draw_foot(wear, side, built, body.shape, (body.pose, body.camera), transforms, camera)
+        foot = draw_foot(wear, side, built, body.shape, (sheet.photo_bones, body.camera), transforms, camera)
         feet.append(None if foot is None else _Drawn(*foot))
     return feet
 
@@ -146,45 +148,42 @@ def _draw_layer(
     fine: int,
 ) -> _Drawn | None:
     """One layer's nearest fragments. points (2N,3): front vertices, then back ones, on the fine grid; flat (N,):
-    how little each has turned out of the photo's plane, 0..1; bright (2N,): how bright the light makes them; fine:
+    how little each has turned out of the photo's plane, 0..1; bright (2N,1): how bright the light makes them; fine:
     samples a pixel along each axis."""
-    start, middle, end = sheet.face_start[2 * layer : 2 * layer + 3]
-    own, fringe = sheet.faces[start:middle], sheet.faces[middle:end]
-    if not len(own):
+    piece = sheet.pieces[layer]
+    if piece is None:
         return None
-    count = len(sheet.place)
-    faces = np.concatenate([own, own[:, ::-1] + count])
-    area = _areas(points, faces)
-    photo_area = (sheet.cell * fine) ** 2
-    seen = _seen_undistorted(own, area[: len(own)], count, photo_area)
-    dense = _density(sheet, own, area, photo_area, fine)
+    points = piece.of(points)
+    # nothing here looks farther than that, so that all is done in a part of the picture
+    window = _window(points, size, 4 + _FRINGE * sheet.cell * fine)
+    width, size = size[1], tuple(part.stop - part.start for part in window)
+    points = points - np.float32((window[1].start, window[0].start, 0))
+    area = areas(points, piece.faces)
+    seen = _seen_undistorted(piece, area, (sheet.cell * fine) ** 2)
+    dense = _density(piece, area, fine)
     # where the surfaces are closed, what turns away is always behind something
-    inside = sheet.open[own].any(1)
-    faces = faces[(area > 0) | np.concatenate([inside, inside])]
+    faces = piece.faces[(area > 0) | piece.inside]
     hits = _whole(raster(points, faces, size[1], size[0]), size)
-    corners = _corners(hits, faces)
     # the soft fringe only shows where the body of the layer does not
     free = np.ones(size[0] * size[1], bool)
     free[hits.pixel] = False
-    soft = raster(points, fringe, size[1], size[0])
+    soft = raster(points, piece.fringe, size[1], size[0])
     # and only beside it: the fringe of a hem's far side would be a thread below the near one
     keep = (free & _beside(~free, size, _FRINGE * sheet.cell * fine))[soft.pixel]
     soft = Hits(*(part[keep] for part in soft))
-    corners = [np.concatenate([a, b]) for a, b in zip(corners, _corners(soft, fringe), strict=True)]
     pixel = np.concatenate([hits.pixel, soft.pixel])
     if not len(pixel):
         return None
     fringed = np.arange(len(pixel)) >= len(hits.pixel)
 
-    values = np.concatenate([sheet.place, seen[:, None], flat[:, None]], 1)
-    values = np.einsum("kc,kcv->kv", corners[1], values[corners[0] % count])
-    place, seen, flat = values[:, :2], values[:, 2], values[:, 3]
-    printed = np.einsum("kc,kc->k", corners[1], sheet.printed.reshape(-1)[corners[0]])
-    on_back = (corners[0][:, 0] >= count) & ~fringed
-    dense = np.einsum("kc,kc->k", corners[1], dense[corners[0]])
+    mixing = vstack([part.mixing(corners, len(points)) for part, corners in ((hits, faces), (soft, piece.fringe))])
+    flat = flat[piece.vertices]
+    place, laid, printed = mixing @ piece.place, mixing @ piece.laid, mixing @ piece.printed
+    values = np.stack([*(np.tile(v, 2) for v in (seen, flat)), dense, piece.of(bright)[:, 0]], 1)
+    seen, flat, dense, bright = (mixing @ values).T.copy()
+    on_back = np.concatenate([faces[hits.face, 0] >= len(points) // 2, np.zeros(len(soft.pixel), bool)])
     own_texture = _sample(sheet.front[layer], place, cv2.INTER_CUBIC)
     shown = _sample(sheet.seen[layer], place, cv2.INTER_LINEAR) / 255
-    laid = np.einsum("kc,kcv->kv", corners[1], sheet.laid[corners[0]])
     other = _sample(sheet.flat, laid, cv2.INTER_CUBIC)
     _coarsen(own_texture[:, :3], sheet.front[layer, ..., :3], place, dense, ~on_back & ~fringed)
     _coarsen(other[:, :3], sheet.flat[..., :3], laid, dense, on_back & (printed < 0.5))
@@ -194,13 +193,13 @@ def _draw_layer(
     other, other_seen = other[:, :3], other[:, 3] / 255
     headed, mixed, withdrawn = np.zeros((3, len(pixel)), np.float32)
     if layer == TRUNK:
-        other, headed, mixed, withdrawn = _headed(sheet, corners, other)
+        other, headed, mixed, withdrawn = _headed(sheet, piece, mixing, other)
     seen = np.where(on_back, 0, seen)
     # a head's outline is mixed with what the photo has behind it
     seen = seen * (1 - mixed * (1 - smooth(flat, 0.85, 0.97)))
     true = np.where(fringed, 1, smooth(seen * shown, 0.35, 0.7))[:, None]
     colour = other * (1 - true) + own_texture[:, :3] * true
-    colour *= np.einsum("kc,kc->k", corners[1], bright[corners[0]])[:, None]
+    colour *= bright[:, None]
     # the photo's soft outline holds as long as the outline is still the photo's
     steady = np.where(headed > 0.5, smooth(flat, 0.88, 0.98), smooth(flat, 0.75, 0.95))
     thin = 1 - np.clip(own_texture[:, 3] / 255, 0, 1)
@@ -215,20 +214,19 @@ def _draw_layer(
     alpha *= np.where(fringed, 1, 1 - (1 - steady) * (1 - _covered(hits.pixel, pixel, size)))
     visibility = np.where(on_back, other_seen, seen * shown)
     depth = np.concatenate([hits.depth, soft.depth]) + _UNSEEN_DEPTH * (1 - shown)
-    return _Drawn(pixel, colour, alpha, depth, visibility, place[:, 1])
+    return _Drawn(_in_picture(window, width)[pixel], colour, alpha, depth, visibility, place[:, 1])
 
 
 def _headed(
-    sheet: Sheet, corners: tuple[np.ndarray, np.ndarray], colour: np.ndarray
+    sheet: Sheet, piece: Piece, mixing: csr_array, colour: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """colour (K,3) f32 of hits with these corners, that of the unrolled head where it is the head's; (K,) f32 0..1 how
-    far it is the head's, and how far besides not what the photo shows well; (K,) f32 photo pixels by which its outline
-    is withdrawn."""
-    share = np.einsum("kc,kc->k", corners[1], sheet.headed.reshape(-1)[corners[0]])
+    """colour (K,3) f32 of hits that mix the vertices so (K,2M), that of the unrolled head where it is the head's; (K,)
+    f32 0..1 how far it is the head's, and how far besides not what the photo shows well; (K,) f32 photo pixels by which
+    its outline is withdrawn."""
+    share = mixing @ piece.headed
     share[share < 0.01] = 0
     on = np.flatnonzero(share)
-    points = np.concatenate([sheet.rest_front, sheet.rest_back])[corners[0][on]]
-    at = Around.from_array(sheet.around).place(np.einsum("kc,kcv->kv", corners[1][on], points))
+    at = Around.from_array(sheet.around).place(mixing[on] @ piece.rest)
     painted = _sample(np.ascontiguousarray(sheet.head[..., :3]), at, cv2.INTER_CUBIC)
     clear, edge = _sample(np.ascontiguousarray(sheet.head[..., 3:]), at, cv2.INTER_LINEAR).T
     out, withdrawn = colour.copy(), np.zeros(len(share), np.float32)
@@ -239,19 +237,27 @@ def _headed(
     return out, share, mixed, withdrawn
 
 
-def _corners(hits: Hits, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(K,3) vertices around each hit and (K,3) their shares."""
-    return faces[hits.face], hits.barycentric
+def _window(points: np.ndarray, size: tuple[int, int], margin: float) -> tuple[slice, slice]:
+    """Rows and columns of the picture (h,w) in which points (N,3) lie, with a margin; at least one of each."""
+    out = []
+    for at, side in zip((points[:, 1], points[:, 0]), size, strict=True):
+        first = int(np.clip(at.min() - margin, 0, side - 1))
+        out.append(slice(first, int(np.clip(at.max() + margin + 1, first + 1, side))))
+    return out[0], out[1]
 
 
-def _areas(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(F,) twice the signed area of each face in the picture, positive where it turns clockwise."""
-    a, b, c = (points[faces[:, i], :2] for i in range(3))
-    return (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+def _in_picture(window: tuple[slice, slice], width: int) -> np.ndarray:
+    """(K,) pixels of a picture of that width for those of its window."""
+    rows, columns = (np.arange(part.start, part.stop) for part in window)
+    return (rows[:, None] * width + columns).ravel()
 
 
-def _seen_undistorted(faces: np.ndarray, area: np.ndarray, count: int, photo_area: float) -> np.ndarray:
-    """(N,) f32 per front vertex: the photo's pixels for one drawn pixel about it, at most 1; 0 where it faces away."""
+def _seen_undistorted(piece: Piece, area: np.ndarray, photo_area: float) -> np.ndarray:
+    """(M,) f32 per front vertex: the photo's pixels for one drawn pixel about it, at most 1; 0 where it faces away.
+    area (2F,): of the faces as they are drawn; photo_area: of one in the photo."""
+    count = len(piece.place) // 2
+    faces = piece.faces[: len(piece.faces) // 2]
+    area = area[: len(faces)]
     photo, drawn = np.zeros(count), np.zeros(count)
     for i in range(3):
         photo += np.bincount(faces[:, i], area > 0, count) * photo_area
@@ -259,15 +265,14 @@ def _seen_undistorted(faces: np.ndarray, area: np.ndarray, count: int, photo_are
     return np.minimum(photo / np.maximum(drawn, 1e-3), 1).astype(np.float32)
 
 
-def _density(sheet: Sheet, own: np.ndarray, area: np.ndarray, photo_area: float, fine: int) -> np.ndarray:
-    """(2N,) f32 per vertex: the texture's pixels for one drawn pixel about it; of the back those of `flat`."""
-    count = len(sheet.place)
-    there = np.concatenate([np.full(len(own), photo_area), np.abs(_areas(sheet.laid[count:], own)) * fine**2])
-    texture, drawn = np.zeros(2 * count), np.zeros(2 * count)
-    for i in range(3):
-        corner = np.concatenate([own[:, i], own[:, i] + count])
-        texture += np.bincount(corner, np.where(area > 0, there, 0), 2 * count)
-        drawn += np.bincount(corner, np.maximum(area, 0), 2 * count)
+def _density(piece: Piece, area: np.ndarray, fine: int) -> np.ndarray:
+    """(2M,) f32 per vertex: the texture's pixels for one drawn pixel about it; of the back those of `flat`."""
+    count = len(piece.place)
+    texture, drawn = np.zeros(count), np.zeros(count)
+    shown, there = np.maximum(area, 0), np.where(area > 0, piece.texture_area * fine**2, 0)
+    for corner in piece.faces.T:
+        texture += np.bincount(corner, there, count)
+        drawn += np.bincount(corner, shown, count)
     return np.minimum(texture / np.maximum(drawn, 1e-3), 16).astype(np.float32)
 
 
@@ -340,43 +345,50 @@ def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.
 
     Legs stay behind the trunk, whatever their depth, so that they never break through a skirt.
     """
-    depth = np.full((len(layers), count), np.inf, np.float32)
-    alpha = np.zeros((len(layers), count), np.float32)
-    rest = np.zeros((len(layers), count, 4), np.float32)
+    many = np.zeros(count, np.uint8)
+    for layer in filter(None, layers):
+        many[layer.pixel] += 1
+    colour, alpha, visibility = np.zeros((count, 3), np.float32), *np.zeros((2, count), np.float32)
+    crowded = np.flatnonzero(many > 1)
+    place = np.empty(count, np.int32)
+    place[crowded] = np.arange(len(crowded))
+    depth = np.full((len(layers), len(crowded)), np.inf, np.float32)
+    part = np.zeros((len(layers), len(crowded)), np.float32)
+    rest = np.zeros((len(layers), len(crowded), 4), np.float32)
     for i, layer in enumerate(layers):
-        if layer is not None:
-            depth[i, layer.pixel], alpha[i, layer.pixel] = layer.depth, layer.alpha
-            rest[i, layer.pixel, :3], rest[i, layer.pixel, 3] = layer.colour, layer.visibility
-    trunk = np.where(alpha[TRUNK] > 0.02, depth[TRUNK], -np.inf)
+        if layer is None:
+            continue
+        alone = many[layer.pixel] == 1  # most pixels show one layer, which needs no order
+        pixel, own = layer.pixel[alone], layer.alpha[alone]
+        colour[pixel], alpha[pixel] = layer.colour[alone] * own[:, None], own
+        visibility[pixel] = layer.visibility[alone] * own
+        shared = ~alone
+        at = place[layer.pixel[shared]]
+        depth[i, at], part[i, at] = layer.depth[shared], layer.alpha[shared]
+        rest[i, at, :3], rest[i, at, 3] = layer.colour[shared], layer.visibility[shared]
+    trunk = np.where(part[TRUNK] > 0.02, depth[TRUNK], -np.inf)
     for i in range(len(layers)):
         if i not in (TRUNK, ARM_L, ARM_R):
             depth[i] = np.maximum(depth[i], trunk + 1e-3)
-    out = np.zeros((count, 5), np.float32)
-    there = np.isfinite(depth)
-    many = there.sum(0)
-    for i in range(len(layers)):  # most pixels show one layer, which needs no order
-        alone = np.flatnonzero(there[i] & (many == 1))
-        out[alone, 4] = alpha[i, alone]
-        out[alone, :4] = alpha[i, alone, None] * rest[i, alone]
-    used = np.flatnonzero(many > 1)
-    order = np.argsort(depth[:, used], 0)
-    free = np.ones(len(used), np.float32)
-    for layer in order:
-        part = free * alpha[layer, used]
-        out[used, :4] += part[:, None] * rest[layer, used]
-        out[used, 4] += part
-        free -= part
-    return out[:, :3], out[:, 4], out[:, 3]
+    free, mixed = np.ones(len(crowded), np.float32), np.zeros((len(crowded), 4), np.float32)
+    column = np.arange(len(crowded))
+    for layer in np.argsort(depth, 0):
+        share = free * part[layer, column]
+        mixed += share[:, None] * rest[layer, column]
+        free -= share
+    colour[crowded], visibility[crowded], alpha[crowded] = mixed[:, :3], mixed[:, 3], 1 - free
+    return colour, alpha, visibility
 
 
-def _without_steps(colour: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Premultiplied colour (H,W,3) and alpha (H,W) with the outline's pixels mixed with their neighbours: with one
-    sample a pixel it is a staircase."""
+def _without_steps(colour: np.ndarray, alpha: np.ndarray) -> None:
+    """Mixes, in place, the outline's pixels of premultiplied colour (H,W,3) and alpha (H,W) with their neighbours: with
+    one sample a pixel it is a staircase."""
+    here = bounds(alpha > 0, 8 * _STEP)
+    colour, alpha = colour[here], alpha[here]
     soft = cv2.GaussianBlur(alpha, (0, 0), _STEP)
     rim = np.abs(soft - alpha) > 0.02
-    colour, alpha = colour.copy(), np.where(rim, soft, alpha)
+    alpha[rim] = soft[rim]
     colour[rim] = cv2.GaussianBlur(colour, (0, 0), _STEP)[rim]
-    return colour, alpha
 
 
 def _average(samples: np.ndarray, fine: int) -> np.ndarray:

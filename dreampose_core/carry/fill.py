@@ -24,6 +24,15 @@ def shrink(mask: np.ndarray, radius: float) -> np.ndarray:
     return cv2.erode(mask.astype(np.uint8), disc(radius)) > 0
 
 
+def bounds(mask: np.ndarray, margin: float = 0) -> tuple[slice, slice]:
+    """Rows and columns of the True pixels of the bool mask (H,W), with a margin; the first ones where there is none."""
+    sides = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
+    if not len(sides[0]):
+        return slice(0, 1), slice(0, 1)
+    rows, columns = (slice(max(0, at[0] - int(margin)), at[-1] + int(margin) + 1) for at in sides)
+    return rows, columns
+
+
 def distance(mask: np.ndarray) -> np.ndarray:
     """(H,W) f32: pixels from each pixel to the nearest True of the bool mask; large where there is none."""
     if not mask.any():
@@ -90,10 +99,11 @@ def smooth_fill(values: np.ndarray, known: np.ndarray, rounds: int = 30) -> np.n
     filled = colour + (1 - weight[..., None]) * mean
     for colour, weight in levels[-2::-1]:
         filled = colour + (1 - weight[..., None]) * _resize(filled, weight.shape[::-1], cv2.INTER_LINEAR)
-    keep = known[..., None]
+    keep = np.repeat(known[..., None], values.shape[2], 2)  # numpy copies much faster by a mask of the same shape
     for size in (9, 5, 3):
         for _ in range(rounds // 3):
-            filled = np.where(keep, values, _blur(filled, size))
+            filled = _blur(filled, size)
+            np.copyto(filled, values, where=keep)
     return filled[..., 0] if flat else filled
 
 

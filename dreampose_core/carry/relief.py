@@ -53,7 +53,10 @@ def round_layer(
     inner = shrink(known, 1)
     inner = inner if inner.any() else known
     middle = smooth_fill((tube.front + tube.back) / 2, inner)
-    weights = np.clip(smooth_fill(tube.weights, inner, 60), 0, None)
+    weights = np.zeros(tube.weights.shape, np.float32)
+    bones = tube.weights.any((0, 1))
+    if bones.any():  # a limb may lie beyond the picture
+        weights[..., bones] = np.clip(smooth_fill(tube.weights[..., bones], inner, 60), 0, None)
     weights /= weights.sum(-1, keepdims=True) + 1e-9
     outline = where | cut
     middle = _soften(middle, grow(cut, 3), 2.5)

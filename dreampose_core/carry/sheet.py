@@ -26,6 +26,7 @@ from dreampose_core.carry.head.behind import Seen, back_colours, look_at_head
 from dreampose_core.carry.layers import Layers, skin_like, split
 from dreampose_core.carry.light import brightness, normals, read_light
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
+from dreampose_core.carry.piece import Piece, piece_of
 from dreampose_core.carry.relief import Relief, round_layer
 from dreampose_core.carry.views import (
     ARM_L,
@@ -96,6 +97,11 @@ class Sheet:
         free = hanging(load_figure(), self.body.shape, transforms, swing).astype(np.float32)
         held = (self.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
         return held + self.hang[:, None, None] * free
+
+    @cached_property
+    def pieces(self) -> list[Piece | None]:
+        """Of each layer what is drawn of it, None where it has nothing."""
+        return [piece_of(self, layer) for layer in range(len(self.front))]
 
     @cached_property
     def tight(self) -> tuple[np.ndarray, np.ndarray]:

@@ -46,7 +46,7 @@ def write(
             ),
         ),
         ("the GIF", lambda: write_gif(small, made / "clip.gif", settings.fps)),
-        ("the frames", lambda: write_frames_zip(pictures_of(frames), made / "frames.zip")),
+        ("the frames", lambda: write_frames_zip(frames, made / "frames.zip")),
         ("the poses", lambda: poses.save(made / "poses.npz")),
         ("the thumbnail", lambda: write_thumbnail(made / "thumbnail.jpg", next(pictures_of(frames)))),
     )

@@ -8,11 +8,12 @@ import pytest
 
 from dreampose_core.carry import Sheet, carry, make_sheet
 from dreampose_core.carry.cloth.skirt import Skirt, soft_weights
-from dreampose_core.carry.fill import local_mean, mirror_fill, smooth_fill, touching
+from dreampose_core.carry.fill import bounds, local_mean, mirror_fill, smooth_fill, touching
 from dreampose_core.carry.layers import _behind_hands
 from dreampose_core.carry.matte import _gaps
+from dreampose_core.carry.relief import round_layer
 from dreampose_core.carry.sheet import _to_outline
-from dreampose_core.carry.views import ARM_L, ARM_R, NO_GROUP, TRUNK
+from dreampose_core.carry.views import ARM_L, ARM_R, NO_GROUP, TRUNK, Tube
 from pose_tools.body.figure import BONES, Camera, Pose, load_figure
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv
@@ -242,6 +243,13 @@ def test_a_mask_without_legs_makes_a_sheet():
     assert _like(drawn.picture, DRESS).sum() > 300
 
 
+def test_a_layer_whose_limb_lies_beyond_the_picture_has_no_weights():
+    nothing = np.zeros((24, 16), bool)
+    depth, weights = np.zeros((24, 16), np.float32), np.zeros((24, 16, len(BONES)), np.float32)
+    relief = round_layer(nothing, nothing, Tube(nothing, nothing, depth, depth, weights), 50.0, 1.0)
+    assert not relief.weights.any() and np.isfinite(relief.front).all() and np.isfinite(relief.back).all()
+
+
 def test_weights_far_from_a_skirt_are_weights():
     rows = np.arange(60, dtype=np.float32)
     skirt = Skirt(20, 40, 0 * rows + 20, 0 * rows + 5, 0 * rows + 3, 0.5)
@@ -294,6 +302,20 @@ def test_same_input_same_picture_also_from_disk(person, tmp_path):
         assert np.array_equal(first.visibility, again.visibility)
 
 
+def test_a_person_who_leaves_the_picture_is_cut_off_at_its_border_and_then_gone(person):
+    sheet = person[3]
+    pixels = 90  # the person's middle lies just inside
+    there, half, gone = (
+        carry(sheet, replace(sheet.body.pose, shift=sheet.body.pose.shift - (metres, 0, 0)))
+        for metres in (0, pixels / sheet.body.camera.scale, 9)
+    )
+    assert half.alpha[:, 0].max() > 0.9
+    np.testing.assert_allclose(half.alpha[:, 8:-pixels], there.alpha[:, 8 + pixels :], atol=0.02)
+    np.testing.assert_array_equal(half.iuv[:, 8:-pixels, 0] > 0, there.iuv[:, 8 + pixels :, 0] > 0)
+    np.testing.assert_array_equal(gone.picture, sheet.background)
+    assert not gone.alpha.any() and not gone.visibility.any() and not gone.iuv.any()
+
+
 def test_a_large_photo_gives_the_same_picture_in_large(person):
     _, _, body, sheet = person
     photo, mask, large = _person(2.0)
@@ -313,6 +335,14 @@ def test_fills_keep_what_is_known():
     stripes = np.tile((np.arange(30) // 2 % 2 * 200).astype(np.uint8)[None, :, None], (40, 1, 3))
     mirrored = mirror_fill(stripes, np.broadcast_to(np.arange(30) < 20, (40, 30)), 9)
     assert mirrored[:, 20:27].std() > 60
+
+
+def test_bounds_hold_what_is_there_and_its_margin_as_far_as_there_is_room():
+    mask = np.zeros((20, 30), bool)
+    assert mask[bounds(mask, 3)].size == 1  # cv2 takes no empty picture
+    mask[1, 12] = mask[9, 15] = True
+    assert bounds(mask) == (slice(1, 10), slice(12, 16))
+    assert bounds(mask, 2.9) == (slice(0, 12), slice(10, 18))
 
 
 def test_parts_that_touch_and_means_among_a_mask():

@@ -2,8 +2,8 @@
 import numpy as np
 
 from pose_tools.body.camera import Camera
-from pose_tools.body.figure import Pose, joint_positions, load_figure
-from pose_tools.body.raster import draw_iuv, raster
+from pose_tools.body.figure import Pose, joint_positions, load_figure, pose_vertices
+from pose_tools.body.raster import draw_iuv, paint_charts, raster
 
 FIGURE = load_figure()
 STILL = np.zeros(len(FIGURE.mode_names))
@@ -54,6 +54,20 @@ def test_neighbouring_triangles_leave_no_gap():
     a = (np.arange(13)[:, None] * 14 + np.arange(13)).ravel()
     faces = np.concatenate([np.stack([a, a + 1, a + 14], 1), np.stack([a + 1, a + 15, a + 14], 1)])
     assert len(raster(points, faces, 32, 32).pixel) == 30 * 30
+
+
+def test_barycentric_weights_and_depth_are_single_precision():
+    points = np.array([[1, 1, 0], [9, 2, 1], [3, 8, 2]])
+    hits = raster(points, np.array([[0, 1, 2]]), 12, 10)
+    assert len(hits.pixel) > 10 and hits.barycentric.dtype == hits.depth.dtype == np.float32
+
+
+def test_charts_are_those_of_all_faces_although_only_half_are_drawn():
+    turned = Pose(np.random.default_rng(1).normal(0, 0.4, (19, 3)), 0.7, np.zeros(3))
+    points = CAMERA.with_depth(pose_vertices(FIGURE, STILL, turned))
+    hits = raster(points, FIGURE.faces, CAMERA.width, CAMERA.height)
+    everything = paint_charts(hits, FIGURE.part, FIGURE.uv, CAMERA.width, CAMERA.height)
+    np.testing.assert_array_equal(draw_iuv(FIGURE, STILL, turned, CAMERA), everything)
 
 
 def test_body_from_the_front_and_from_behind():

@@ -127,7 +127,10 @@ def test_a_gif_loops_for_ever_at_its_rate(tmp_path):
 
 
 def test_frames_zip_holds_the_frames_exactly(tmp_path):
-    path = write_frames_zip(moving_square(), tmp_path / "frames.zip")
+    files = [tmp_path / f"{number}.png" for number in range(12)]
+    for file, frame in zip(files, moving_square(), strict=True):
+        Image.fromarray(frame).save(file)
+    path = write_frames_zip(files, tmp_path / "frames.zip")
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         with archive.open(names[-1]) as file:

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.feet.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
-from dreampose_core.carry.fill import smooth
+from dreampose_core.carry.fill import bounds, smooth
 from pose_tools.body.camera import Camera
-from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
+from pose_tools.body.figure import BONES, skin
 from pose_tools.body.raster import raster
 
 FOOT_SEEN = 0.15  # visibility of a foot that is built: its form is the figure's, its colours are the photo's
@@ -55,15 +55,14 @@ def draw_foot(
     side: str,
     built: float,
     shape: np.ndarray,
-    photo: tuple[Pose, Camera],
+    photo: tuple[np.ndarray, Camera],
     now: np.ndarray,
     view: Camera,
 ) -> FootFragments | None:
-    """A foot's nearest fragments before the camera `view`. photo: pose and camera of the photo; now (B,3,4):
-    transforms of the pose; built: see built_share."""
-    transforms = bone_transforms(load_figure(), shape, photo[0])
+    """A foot's nearest fragments before the camera `view`. photo: transforms (B,3,4) and camera of the photo; now
+    (B,3,4): transforms of the pose; built: see built_share."""
     surfaces = foot_surfaces(wear, shape, side)
-    rows = [photo[1].with_depth(skin(surface.points, surface.weights, transforms))[:, 1] for surface in surfaces]
+    rows = [photo[1].with_depth(skin(surface.points, surface.weights, photo[0]))[:, 1] for surface in surfaces]
     spaces = [skin(surface.points, surface.weights, now).astype(np.float32) for surface in surfaces]
     window, corner = _window(np.concatenate([view.project(space) for space in spaces]), view)
     if window is None:
@@ -159,8 +158,13 @@ def shade_by(
     cover, depth = np.zeros((2, size[0] * size[1]), np.float32)
     cover[near[0]] = near[2]
     depth[near[0]] = near[2] * near[1]
-    soft = (cv2.GaussianBlur(plane.reshape(size), (0, 0), 1.6 * unit) for plane in (cover, depth))
-    cover, depth = (plane.ravel()[far[0]] for plane in soft)
+    there = np.zeros(size, bool)
+    there.ravel()[far[0]] = True
+    sigma = 1.6 * unit
+    here = bounds(there, np.ceil(4 * sigma) + 1)  # a Gaussian ends after four deviations
+    for plane in (cover, depth):
+        plane.reshape(size)[here] = cv2.GaussianBlur(plane.reshape(size)[here], (0, 0), sigma)
+    cover, depth = cover[far[0]], depth[far[0]]
     before = far[1] - depth / np.maximum(cover, 1e-3)
     return 1 - _SHADE * np.clip(2 * cover, 0, 1) * smooth((before - 0.02) / 0.06)
 
