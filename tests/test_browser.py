@@ -294,6 +294,25 @@ def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, exam
     assert not both.exists()
 
 
+def test_of_two_comparisons_the_one_that_was_asked_for_last_is_shown(visit):
+    """The answer to the first one comes later than the wish for the second."""
+    seen = visit().page.evaluate("""() => {
+        const other = (id) => ({ id, title: id, same: true });
+        const told = (chosen, more) => ({ film: "film", others: [other("a"), other("b")], chosen, makes: [],
+            why_not: "", wrong: "", asked: false, open: null, ...more });
+        const open = { address: "", fps: 12, shape: [4, 5], films: [{ label: "a" }, { label: "b" }], readouts: [],
+            said: [], notes: [] };
+        const [element, props, wishes] = [document.createElement("div"), { value: told("a") }, []];
+        element.innerHTML = studio.compare(props.value);
+        studio.comparing(element, props, () => {}, (name, data) => wishes.push(data.id), []);
+        const shown = (chosen) => studio.compare(told(chosen, { asked: true, open })).includes("pair");
+        element.querySelector("select").value = "b";
+        element.querySelector("[data-open]").click();
+        return [wishes, shown("a"), shown("b")];
+    }""")
+    assert seen == [["b"], False, True]
+
+
 def test_the_fold_shows_what_has_an_effect_and_hands_it_over(visit, served, example_photo, tmp_path):
     visitor = visit()
     page = visitor.page

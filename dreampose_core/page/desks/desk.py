@@ -40,6 +40,7 @@ TUNED = "Tuned already. Pick any motion: only the film is made anew."
 NO_PHOTO = "Please choose a photo first, or take one of the examples."
 NO_MOTION = "Please choose a motion first: one of the gallery, or a video of your own."
 
+
 @dataclass(frozen=True)
 class Desk:
     """The handlers of a page. All raise BadInput with one plain sentence where what is asked for is gone.
