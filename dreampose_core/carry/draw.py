@@ -13,6 +13,8 @@ from dreampose_core.carry.cloth.drape import drape, hug
 from dreampose_core.carry.cloth.skirt import STILL
 from dreampose_core.carry.feet.drawing import built_share, draw_foot, each_foot, leg_share, shade_by
 from dreampose_core.carry.fill import disc, smooth
+from dreampose_core.carry.hands.drawing import arm_share, draw_hand, each_hand
+from dreampose_core.carry.hands.drawing import built_share as hand_built
 from dreampose_core.carry.head.around import Around
 from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.sheet import Sheet
@@ -44,7 +46,7 @@ class Carried:
 @dataclass(frozen=True)
 class _Drawn:
     """A layer's fragments: pixel (K,) of the fine grid, colour (K,3) and alpha (K,) f32, depth, visibility (K,);
-    row (K,) of the photo from which each was taken, None of what is built."""
+    row (K,) of the photo from which each was taken, beyond (K,) metres past an arm's wrist; None of what is built."""
 
     pixel: np.ndarray
     colour: np.ndarray
@@ -52,6 +54,7 @@ class _Drawn:
     depth: np.ndarray
     visibility: np.ndarray
     row: np.ndarray | None = None
+    beyond: np.ndarray | None = None
 
 
 def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
@@ -79,7 +82,8 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     layers = [_draw_layer(sheet, points, flat, layer, size, fine) for layer in range(len(sheet.front))]
     _part_legs(layers, size, fine * height / DESIGN_ROWS)
     layers += _feet(sheet, layers, transforms, camera)
-    colour, alpha, visibility = _composite(layers, height * width * fine**2)
+    hands = _hands(sheet, layers, transforms, camera)
+    colour, alpha, visibility = _composite(layers, hands, height * width * fine**2)
     colour = _average(colour.reshape(*size, 3), fine)
     alpha = _average(alpha.reshape(size), fine)
     visibility = _average(visibility.reshape(size), fine)
@@ -126,6 +130,22 @@ def _feet(
     return feet
 
 
+def _hands(
+    sheet: Sheet, layers: list[_Drawn | None], transforms: np.ndarray, camera: Camera
+) -> list[_Drawn | None]:
+    """Fragments of the hands that are built, from whose place the arms (layers, in place) are taken away."""
+    hands = []
+    for arm, (side, hand) in zip((ARM_L, ARM_R), each_hand(sheet.hands), strict=True):
+        built = hand_built(hand, side, sheet.photo_bones, transforms)
+        drawn = layers[arm]
+        if not built or drawn is None:
+            continue
+        layers[arm] = replace(drawn, alpha=drawn.alpha * arm_share(hand, built, drawn.beyond))
+        shown = draw_hand(hand, side, built, sheet.body.shape, transforms, camera)
+        hands.append(None if shown is None else _Drawn(*shown))
+    return hands
+
+
 def smaller(carried: Carried, times: int) -> Carried:
     """The same pose at so many times less of its height and width, which it divides."""
     planes = (_average(plane, times) for plane in (carried.picture, carried.alpha, carried.visibility))
@@ -166,9 +186,9 @@ def _draw_layer(
         return None
     fringed = np.arange(len(pixel)) >= len(hits.pixel)
 
-    values = np.concatenate([sheet.place, seen[:, None], flat[:, None]], 1)
+    values = np.stack([*sheet.place.T, seen, flat, sheet.beyond], 1)
     values = np.einsum("kc,kcv->kv", corners[1], values[corners[0] % count])
-    place, seen, flat = values[:, :2], values[:, 2], values[:, 3]
+    place, seen, flat, beyond = values[:, :2], *values[:, 2:].T
     printed = np.einsum("kc,kc->k", corners[1], sheet.printed.reshape(-1)[corners[0]])
     on_back = (corners[0][:, 0] >= count) & ~fringed
     dense = np.einsum("kc,kc->k", corners[1], dense[corners[0]])
@@ -204,7 +224,7 @@ def _draw_layer(
     alpha *= np.where(fringed, 1, 1 - (1 - steady) * (1 - _covered(hits.pixel, pixel, size)))
     visibility = np.where(on_back, other_seen, seen * shown)
     depth = np.concatenate([hits.depth, soft.depth]) + _UNSEEN_DEPTH * (1 - shown)
-    return _Drawn(pixel, colour, alpha, depth, visibility, place[:, 1])
+    return _Drawn(pixel, colour, alpha, depth, visibility, place[:, 1], beyond)
 
 
 def _headed(
@@ -324,11 +344,15 @@ def _sample(texture: np.ndarray, at: np.ndarray, how: int) -> np.ndarray:
     return out.reshape(rows * _PACK, *texture.shape[2:])[:count].astype(np.float32)
 
 
-def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _composite(
+    layers: list[_Drawn | None], hands: list[_Drawn | None], count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Premultiplied colour (count,3), alpha (count,) and visibility (count,), all f32, nearest layer first.
 
-    Legs stay behind the trunk, whatever their depth, so that they never break through a skirt.
+    Legs and feet stay behind the trunk, whatever their depth, so that they never break through a skirt.
     """
+    under = [i for i in range(len(layers)) if i not in (TRUNK, ARM_L, ARM_R)]
+    layers = layers + hands
     depth = np.full((len(layers), count), np.inf, np.float32)
     alpha = np.zeros((len(layers), count), np.float32)
     rest = np.zeros((len(layers), count, 4), np.float32)
@@ -337,9 +361,8 @@ def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.
             depth[i, layer.pixel], alpha[i, layer.pixel] = layer.depth, layer.alpha
             rest[i, layer.pixel, :3], rest[i, layer.pixel, 3] = layer.colour, layer.visibility
     trunk = np.where(alpha[TRUNK] > 0.02, depth[TRUNK], -np.inf)
-    for i in range(len(layers)):
-        if i not in (TRUNK, ARM_L, ARM_R):
-            depth[i] = np.maximum(depth[i], trunk + 1e-3)
+    for i in under:
+        depth[i] = np.maximum(depth[i], trunk + 1e-3)
     out = np.zeros((count, 5), np.float32)
     there = np.isfinite(depth)
     many = there.sum(0)
