@@ -184,12 +184,21 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     bare[TRUNK] |= looks.hair
     below = np.arange(len(coverage))[:, None] >= looks.collar[None]
     footwear = _footwear(cutout.colours, layers.label, skin, body)
-    hands = _hands(cutout.colours, layers.label, skin, mesh, body)
+    hands = _hands(cutout.colours, layers, skin, mesh, body)
     strapless = [without_straps(texture, dict(zip((LEG_L, LEG_R), footwear, strict=True))) for texture in (front, back)]
     mesh["flat"], mesh["laid"] = wrap(surfaces, *strapless, seen, bare, below, cell, unit)
     mesh |= _head(mesh, layers, looks, front[TRUNK], body, cell)
     return Sheet(
-        body, cutout.background, front, back, seen, **mesh, footwear=footwear, hands=hands, cell=cell, shade=cutout.shade
+        body,
+        cutout.background,
+        front,
+        back,
+        seen,
+        **mesh,
+        footwear=footwear,
+        hands=hands,
+        cell=cell,
+        shade=cutout.shade,
     )
 
 
@@ -238,17 +247,20 @@ def _footwear(colours: np.ndarray, label: np.ndarray, skin: np.ndarray, body: Fi
 
 
 def _hands(
-    colours: np.ndarray, label: np.ndarray, skin: np.ndarray, mesh: dict[str, np.ndarray], body: FittedBody
+    colours: np.ndarray, layers: Layers, skin: np.ndarray, mesh: dict[str, np.ndarray], body: FittedBody
 ) -> np.ndarray:
-    """(2,13) f32: what the photo tells of the hands. label (h,w) and skin (h,w) bool are on the analysis grid."""
+    """(2,13) f32: what the photo tells of the hands. layers and skin (h,w) bool are on the analysis grid."""
     size = colours.shape[1::-1]
     bare = cv2.resize(skin.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     rows = []
     for arm, side in ((ARM_L, "L"), (ARM_R, "R")):
-        own = cv2.resize((label == arm).astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
+        own, extent = (
+            cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
+            for mask in (layers.label == arm, layers.extent[arm])
+        )
         used = np.unique(mesh["faces"][mesh["face_start"][2 * arm] : mesh["face_start"][2 * arm + 1]])
         rest = mesh["rest_front"][used], mesh["rest_back"][used]
-        rows.append(read_hand(colours, own, bare, rest, (body.shape, body.pose, body.camera), side).to_row())
+        rows.append(read_hand(colours, own, extent, bare, rest, (body.shape, body.pose, body.camera), side).to_row())
     return np.stack(rows)
 
 

@@ -71,8 +71,8 @@ def draw_foot(
 def _fragments(
     wear: Footwear, surface: Surface, space: np.ndarray, row: np.ndarray, scale: float, view: Camera
 ) -> Iterator[Samples]:
-    """One surface, where it is there, with its points at `space` (N,3); row (N,) of
-    the photo in which they lie there, scale: its pixels a metre."""
+    """One surface, where it is there, with its points at `space` (N,3); row (N,) of the photo in which they lie
+    there, scale: its pixels a metre."""
     points = view.with_depth(space)
     hits = raster(points, surface.faces, view.width, view.height)
     if not len(hits.pixel):

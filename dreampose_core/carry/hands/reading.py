@@ -1,11 +1,10 @@
-"""What a photo tells of a hand: how well it shows it, where its skin begins, its colour, and how the arm that it goes on
-from lies beside the fitted one."""
+"""What a photo tells of a hand: how well it shows it, where its skin begins, its colour, and how the arm before it lies
+beside the fitted one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import cv2
 import numpy as np
 
 from dreampose_core.carry.fill import bleed, grow, shrink
@@ -19,7 +18,8 @@ _STEP = 0.01  # metres of arm that are looked at together
 _CUFFS = np.arange(-0.02, 0.07, _STEP)  # beyond the wrist: where a sleeve may end
 _OFF = 0.03  # metres by which the photo's hand or wrist may lie beside the fitted one
 _BARE = 0.5  # of an arm's pixels
-_SHOWN = 0.35, 0.8  # of the fitted hand's pixels: a hand that the photo hardly shows, and one that it shows well
+_SHOWN, _WHOLE = 0.35, 0.6  # of the fitted hand's pixels: of a hand of which something is seen, and of one seen whole
+_HIDDEN = 0.13  # of its seen pixels: what other things hide at most of a hand that is seen whole
 _GIRTH = 0.8, 1.25  # of the fitted wrist
 _ARM = 0.3  # of the fitted forearm's pixels: an arm of which less is seen gets no hand
 _NEAR = 0.025  # metres to either side of the wrist
@@ -29,14 +29,14 @@ _NEAR = 0.025  # metres to either side of the wrist
 class Hand:
     """One hand.
 
-    built: whether it is to be built where the photo does not show it; trust: 0…1 how well the photo shows it; start:
-    metres beyond the wrist from which on the arm is bare skin; girth: how wide the wrist is, of the fitted one; lie (3,):
-    shift in metres at rest that lays the hand onto the photo's arm; wrist and skin (3,): colours there and of the hand,
-    0…255.
+    built: whether it is to be built where the photo does not show it; shown: whether the photo shows it whole; start:
+    metres beyond the wrist from which on the arm is bare skin; girth: how wide the wrist is, of the fitted one;
+    lie (3,): shift in metres at rest that lays the hand onto the photo's arm; wrist and skin (3,): colours there and of
+    the hand, 0…255.
     """
 
     built: bool
-    trust: float
+    shown: bool
     start: float
     girth: float
     lie: np.ndarray
@@ -50,10 +50,10 @@ class Hand:
     @classmethod
     def from_row(cls, row: np.ndarray) -> Hand:
         """The inverse of to_row."""
-        return cls(bool(row[0]), *map(float, row[1:4]), *np.asarray(row[4:]).reshape(3, 3))
+        return cls(bool(row[0]), bool(row[1]), *map(float, row[2:4]), *np.asarray(row[4:]).reshape(3, 3))
 
 
-NO_HAND = Hand(False, 1.0, 0.0, 1.0, *np.zeros((3, 3)))
+NO_HAND = Hand(False, True, 0.0, 1.0, *np.zeros((3, 3)))
 
 
 def beyond_wrist(points: np.ndarray, figure: Figure, shape: np.ndarray, side: str) -> np.ndarray:
@@ -66,6 +66,7 @@ def beyond_wrist(points: np.ndarray, figure: Figure, shape: np.ndarray, side: st
 def read_hand(
     colours: np.ndarray,
     own: np.ndarray,
+    extent: np.ndarray,
     bare: np.ndarray,
     rest: tuple[np.ndarray, np.ndarray],
     body: tuple[np.ndarray, Pose, Camera],
@@ -73,7 +74,8 @@ def read_hand(
 ) -> Hand:
     """A hand as the photo shows it; one that is not built where it wears a glove, and where no arm or no skin is seen.
 
-    colours (H,W,3) uint8; own (H,W) bool: where that arm is seen; bare (H,W) bool: of the face's colour; rest: front and
+    colours (H,W,3) uint8; own (H,W) bool: where that arm is seen; extent (H,W) bool: and where it is
+    hidden; bare (H,W) bool: of the face's colour; rest: front and
     back surface (N,3) of that arm at rest; body: shape, pose and camera of the photo; side: "L" or "R".
     """
     shape, pose, camera = body
@@ -91,7 +93,8 @@ def read_hand(
     if not fitted.any() or not bare.any():
         return NO_HAND
     along = bleed(along.reshape(own.shape), fitted)
-    own = own & grow(fitted, _OFF * camera.scale)
+    near = grow(fitted, _OFF * camera.scale)
+    own, extent = own & near, extent & near
     fore = fitted & (along < -_NEAR)
     if (own & fore).sum() < _ARM * fore.sum():
         return NO_HAND
@@ -101,17 +104,16 @@ def read_hand(
         return float((there & bare).sum() / there.sum()) if there.any() else 0.0
 
     hand = own & (along > 0.02)
-    shown = float((hand & bare).sum() / max(1, (fitted & (along > 0.02)).sum()))
-    start = next((float(low) for low in _CUFFS if bare_share(low) > _BARE), None)
-    if start is None:
-        if hand.sum() > _SHOWN[0] * (fitted & (along > 0.02)).sum():
-            return NO_HAND  # a glove, or a sleeve over the hand
-        start = 0.0
-    trust = float(np.clip((shown - _SHOWN[0]) / (_SHOWN[1] - _SHOWN[0]), 0, 1))
+    if (hand & ~bare).sum() > max(_BARE * hand.sum(), _SHOWN * (fitted & (along > 0.02)).sum()):
+        return NO_HAND  # a glove, or a sleeve over the hand
+    start = next((float(low) for low in _CUFFS if bare_share(low) > _BARE), 0.0)
+    seen = float((hand & bare).sum() / max(1, (fitted & (along > 0.02)).sum()))
+    hidden = float((extent & ~own & (along > 0.02)).sum() / max(1, hand.sum()))
     near = own & bare & (along > max(start, -_NEAR) - _NEAR) & (along < max(start, -_NEAR) + _NEAR)
     paint = _colour(colours, [hand & bare, near, own & bare, bare])
     wrist = _colour(colours, [near]) if near.sum() >= _LEAST else paint
-    return Hand(True, trust, max(start, 0.0), *_joint(rest, points, figure, shape, side), wrist, paint)
+    shown = seen > _WHOLE and hidden < _HIDDEN
+    return Hand(True, shown, max(start, 0.0), *_joint(rest, points, figure, shape, side), wrist, paint)
 
 
 def _colour(colours: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
@@ -136,6 +138,5 @@ def _joint(
     if min(map(len, rings)) < _LEAST:
         return 1.0, np.zeros(3)
     photo, fitted = (np.median(ring, 0) for ring in rings)
-    # of the two widths of a wrist the relief knows only the one across the picture
-    wide = [np.linalg.norm(ring - np.median(ring, 0), axis=1).max() for ring in rings]
+    wide = [np.quantile(np.linalg.norm(ring - np.median(ring, 0), axis=1), 0.8) for ring in rings]
     return float(np.clip(wide[0] / wide[1], *_GIRTH)), np.clip(photo - fitted, -_OFF, _OFF)
