@@ -1,4 +1,4 @@
-"""Hands that are read off a photo and built, on a drawn person whose hands hang before a wall."""
+"""Hands that are read off a photo and built, on a drawn person whose arms hang outward."""
 
 from dataclasses import replace
 
