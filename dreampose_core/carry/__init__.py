@@ -7,6 +7,7 @@ relief.py  depth and skinning of a layer                           fill.py      
 head/      hair, face and nape that the photo does not show
 cloth/     cloth that goes on around the sides, hangs and swings
 feet/      feet and shoes as surfaces of their own
+hands/     hands the photo shows from another side                 built.py    how such surfaces come into a picture
 """
 
 from dreampose_core.carry.cloth.skirt import STILL

@@ -14,6 +14,8 @@ from dreampose_core.carry.cloth.drape import drape, hug
 from dreampose_core.carry.cloth.skirt import STILL
 from dreampose_core.carry.feet.drawing import built_share, draw_foot, each_foot, leg_share, shade_by
 from dreampose_core.carry.fill import bounds, disc, smooth
+from dreampose_core.carry.hands.drawing import arm_share, draw_hand, each_hand
+from dreampose_core.carry.hands.drawing import built_share as hand_built
 from dreampose_core.carry.head.around import Around
 from dreampose_core.carry.light import brightness
 from dreampose_core.carry.matte import DESIGN_ROWS
@@ -47,7 +49,7 @@ class Carried:
 @dataclass(frozen=True)
 class _Drawn:
     """A layer's fragments: pixel (K,) of the fine grid, colour (K,3) and alpha (K,) f32, depth, visibility (K,);
-    row (K,) of the photo from which each was taken, None of what is built."""
+    row (K,) of the photo from which each was taken, beyond (K,) metres past an arm's wrist; None of what is built."""
 
     pixel: np.ndarray
     colour: np.ndarray
@@ -55,6 +57,7 @@ class _Drawn:
     depth: np.ndarray
     visibility: np.ndarray
     row: np.ndarray | None = None
+    beyond: np.ndarray | None = None
 
 
 def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
@@ -84,7 +87,8 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     layers = [_draw_layer(sheet, points, flat, bright, layer, size, fine) for layer in range(len(sheet.pieces))]
     _part_legs(layers, size, fine * height / DESIGN_ROWS)
     layers += _feet(sheet, layers, transforms, camera)
-    colour, alpha, visibility = _composite(layers, height * width * fine**2)
+    hands = _hands(sheet, layers, transforms, camera)
+    colour, alpha, visibility = _composite(layers, hands, height * width * fine**2)
     colour = _average(colour.reshape(*size, 3), fine)
     alpha = _average(alpha.reshape(size), fine)
     visibility = _average(visibility.reshape(size), fine)
@@ -129,6 +133,22 @@ def _feet(
         foot = draw_foot(wear, side, built, body.shape, (sheet.photo_bones, body.camera), transforms, camera)
         feet.append(None if foot is None else _Drawn(*foot))
     return feet
+
+
+def _hands(
+    sheet: Sheet, layers: list[_Drawn | None], transforms: np.ndarray, camera: Camera
+) -> list[_Drawn | None]:
+    """Fragments of the hands that are built, from whose place the arms (layers, in place) are taken away."""
+    hands = []
+    for arm, (side, hand) in zip((ARM_L, ARM_R), each_hand(sheet.hands), strict=True):
+        built = hand_built(hand, side, sheet.photo_bones, transforms)
+        drawn = layers[arm]
+        if not built or drawn is None:
+            continue
+        layers[arm] = replace(drawn, alpha=drawn.alpha * arm_share(hand, built, drawn.beyond))
+        shown = draw_hand(hand, side, built, sheet.body.shape, transforms, camera)
+        hands.append(None if shown is None else _Drawn(*shown))
+    return hands
 
 
 def smaller(carried: Carried, times: int) -> Carried:
@@ -178,7 +198,7 @@ def _draw_layer(
 
     mixing = vstack([part.mixing(corners, len(points)) for part, corners in ((hits, faces), (soft, piece.fringe))])
     flat = flat[piece.vertices]
-    place, laid, printed = mixing @ piece.place, mixing @ piece.laid, mixing @ piece.printed
+    place, laid, printed, beyond = (mixing @ part for part in (piece.place, piece.laid, piece.printed, piece.beyond))
     values = np.stack([*(np.tile(v, 2) for v in (seen, flat)), dense, piece.of(bright)[:, 0]], 1)
     seen, flat, dense, bright = (mixing @ values).T.copy()
     on_back = np.concatenate([faces[hits.face, 0] >= len(points) // 2, np.zeros(len(soft.pixel), bool)])
@@ -214,7 +234,7 @@ def _draw_layer(
     alpha *= np.where(fringed, 1, 1 - (1 - steady) * (1 - _covered(hits.pixel, pixel, size)))
     visibility = np.where(on_back, other_seen, seen * shown)
     depth = np.concatenate([hits.depth, soft.depth]) + _UNSEEN_DEPTH * (1 - shown)
-    return _Drawn(_in_picture(window, width)[pixel], colour, alpha, depth, visibility, place[:, 1])
+    return _Drawn(_in_picture(window, width)[pixel], colour, alpha, depth, visibility, place[:, 1], beyond)
 
 
 def _headed(
@@ -340,11 +360,15 @@ def _sample(texture: np.ndarray, at: np.ndarray, how: int) -> np.ndarray:
     return out.reshape(rows * _PACK, *texture.shape[2:])[:count].astype(np.float32)
 
 
-def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _composite(
+    layers: list[_Drawn | None], hands: list[_Drawn | None], count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Premultiplied colour (count,3), alpha (count,) and visibility (count,), all f32, nearest layer first.
 
-    Legs stay behind the trunk, whatever their depth, so that they never break through a skirt.
+    Legs and feet stay behind the trunk, whatever their depth, so that they never break through a skirt.
     """
+    under = [i for i in range(len(layers)) if i not in (TRUNK, ARM_L, ARM_R)]
+    layers = layers + hands
     many = np.zeros(count, np.uint8)
     for layer in filter(None, layers):
         many[layer.pixel] += 1
@@ -367,9 +391,8 @@ def _composite(layers: list[_Drawn | None], count: int) -> tuple[np.ndarray, np.
         depth[i, at], part[i, at] = layer.depth[shared], layer.alpha[shared]
         rest[i, at, :3], rest[i, at, 3] = layer.colour[shared], layer.visibility[shared]
     trunk = np.where(part[TRUNK] > 0.02, depth[TRUNK], -np.inf)
-    for i in range(len(layers)):
-        if i not in (TRUNK, ARM_L, ARM_R):
-            depth[i] = np.maximum(depth[i], trunk + 1e-3)
+    for i in under:
+        depth[i] = np.maximum(depth[i], trunk + 1e-3)
     free, mixed = np.ones(len(crowded), np.float32), np.zeros((len(crowded), 4), np.float32)
     column = np.arange(len(crowded))
     for layer in np.argsort(depth, 0):

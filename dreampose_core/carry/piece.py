@@ -28,6 +28,7 @@ class Piece:
     printed: np.ndarray  # (2M,)
     headed: np.ndarray  # (2M,)
     rest: np.ndarray  # (2M,3)
+    beyond: np.ndarray  # (2M,)
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """(2M,C) of values (2N,C) of all the sheet's vertices."""
@@ -58,6 +59,7 @@ def piece_of(sheet: Sheet, layer: int) -> Piece | None:
         printed=sheet.printed[:, vertices].ravel(),
         headed=sheet.headed[:, vertices].ravel(),
         rest=np.concatenate([sheet.rest_front[vertices], sheet.rest_back[vertices]]),
+        beyond=np.tile(sheet.beyond[vertices], 2),
     )
 
 

@@ -21,6 +21,7 @@ from dreampose_core.carry.cloth.wrap import BACK_SEEN, LaidOut, bare_skin, lay_o
 from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
 from dreampose_core.carry.feet.reading import Shoe, as_pair, dress_back, find_shoe, read_footwear, without_straps
 from dreampose_core.carry.fill import grow, local_mean, mirror_fill, shrink, smooth
+from dreampose_core.carry.hands.reading import SIDES, beyond_wrist, read_hand
 from dreampose_core.carry.head.around import lay_around, measure_skull, paint_around
 from dreampose_core.carry.head.behind import Seen, back_colours, look_at_head
 from dreampose_core.carry.layers import Layers, skin_like, split
@@ -48,7 +49,7 @@ from pose_tools.body.fit import FittedBody
 
 FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
 _VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
-_FORM = 2  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
+_FORM = 3  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 
@@ -84,6 +85,7 @@ class Sheet:
     faces: np.ndarray  # (F,3) int32, front faces turn clockwise in the photo
     face_start: np.ndarray  # (2L+1,) int32 first face of each layer's body, then of its fringe
     footwear: np.ndarray  # (2,17) f32 what the left and the right foot wear, see feet/footwear.py
+    hands: np.ndarray  # (2,13) f32 what the photo tells of the left and the right hand, see hands/reading.py
     cell: float  # photo pixels between neighbouring vertices
     shade: float = 0.0  # how dark the ground at the feet is, see backdrop.py
 
@@ -102,6 +104,16 @@ class Sheet:
     def pieces(self) -> list[Piece | None]:
         """Of each layer what is drawn of it, None where it has nothing."""
         return [piece_of(self, layer) for layer in range(len(self.front))]
+
+    @cached_property
+    def beyond(self) -> np.ndarray:
+        """(N,) f32: metres by which each vertex of an arm lies beyond its wrist; 0 elsewhere."""
+        out = np.zeros(len(self.place), np.float32)
+        for arm, side in zip((ARM_L, ARM_R), SIDES, strict=True):
+            used = np.unique(self.faces[self.face_start[2 * arm] : self.face_start[2 * arm + 2]])
+            middle = (self.rest_front[used] + self.rest_back[used]) / 2
+            out[used] = beyond_wrist(middle, load_figure(), self.body.shape, side)
+        return out
 
     @cached_property
     def tight(self) -> tuple[np.ndarray, np.ndarray]:
@@ -189,6 +201,7 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     bare[TRUNK] |= looks.hair
     below = np.arange(len(coverage))[:, None] >= looks.collar[None]
     footwear = _footwear(cutout.colours, layers.label, skin, body)
+    hands = _hands(cutout.colours, layers, skin, mesh, body)
     strapless = [without_straps(texture, dict(zip((LEG_L, LEG_R), footwear, strict=True))) for texture in (front, back)]
     mesh["flat"], mesh["laid"] = wrap(surfaces, *strapless, seen, bare, below, cell, unit)
     mesh |= _head(mesh, layers, looks, front[TRUNK], body, cell)
@@ -201,6 +214,7 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
         **mesh,
         light=light.astype(np.float32),
         footwear=footwear,
+        hands=hands,
         cell=cell,
         shade=cutout.shade,
     )
@@ -259,6 +273,24 @@ def _footwear(colours: np.ndarray, label: np.ndarray, skin: np.ndarray, body: Fi
         pair.append(read_footwear(colours, own, bare, body.shape, body.pose, body.camera, side))
     rows = zip(as_pair(*pair, body.shape), NOTHING_KNOWN, strict=True)
     return np.stack([nothing if wear is None else wear.to_row() for wear, nothing in rows])
+
+
+def _hands(
+    colours: np.ndarray, layers: Layers, skin: np.ndarray, mesh: dict[str, np.ndarray], body: FittedBody
+) -> np.ndarray:
+    """(2,13) f32: what the photo tells of the hands. layers and skin (h,w) bool are on the analysis grid."""
+    size = colours.shape[1::-1]
+    bare = cv2.resize(skin.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    rows = []
+    for arm, side in ((ARM_L, "L"), (ARM_R, "R")):
+        own, extent = (
+            cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
+            for mask in (layers.label == arm, layers.extent[arm])
+        )
+        used = np.unique(mesh["faces"][mesh["face_start"][2 * arm] : mesh["face_start"][2 * arm + 1]])
+        rest = mesh["rest_front"][used], mesh["rest_back"][used]
+        rows.append(read_hand(colours, own, extent, bare, rest, (body.shape, body.pose, body.camera), side).to_row())
+    return np.stack(rows)
 
 
 def _relief(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from dreampose_core.carry.built import Fragments, Samples, normals, to_pixels, window_about
 from dreampose_core.carry.feet.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
 from dreampose_core.carry.fill import bounds, smooth
 from pose_tools.body.camera import Camera
@@ -18,18 +18,7 @@ FOOT_SEEN = 0.15  # visibility of a foot that is built: its form is the figure's
 _LIKE, _UNLIKE = np.radians([24, 38])  # of a foot's turn away from the photo's view: the photo's foot, the built one
 _SOFT = 0.014  # metres of the photo's height over which leg and foot pass into each other
 _SHADE = 0.35  # of the light that a leg takes from the one behind it
-_SAMPLES = 2  # along each axis of a pixel
 _UNDER = 0.005  # metres by which the skin stands back behind the shoe and the leg
-
-
-class FootFragments(NamedTuple):
-    """Pixels (K,) of the picture, colour (K,3), alpha, depth and visibility (K,) f32."""
-
-    pixel: np.ndarray
-    colour: np.ndarray
-    alpha: np.ndarray
-    depth: np.ndarray
-    visibility: np.ndarray
 
 
 def built_share(wear: Footwear, side: str, photo: np.ndarray, now: np.ndarray) -> float:
@@ -58,13 +47,13 @@ def draw_foot(
     photo: tuple[np.ndarray, Camera],
     now: np.ndarray,
     view: Camera,
-) -> FootFragments | None:
+) -> Fragments | None:
     """A foot's nearest fragments before the camera `view`. photo: transforms (B,3,4) and camera of the photo; now
     (B,3,4): transforms of the pose; built: see built_share."""
     surfaces = foot_surfaces(wear, shape, side)
     rows = [photo[1].with_depth(skin(surface.points, surface.weights, photo[0]))[:, 1] for surface in surfaces]
     spaces = [skin(surface.points, surface.weights, now).astype(np.float32) for surface in surfaces]
-    window, corner = _window(np.concatenate([view.project(space) for space in spaces]), view)
+    window, corner = window_about(np.concatenate([view.project(space) for space in spaces]), view)
     if window is None:
         return None
     parts = [
@@ -74,45 +63,21 @@ def draw_foot(
     ]
     if not parts:
         return None
-    pixel, colour, alpha, depth = (np.concatenate(values) for values in zip(*parts, strict=True))
-    # a pixel's samples: of each the nearest, and of those the mean
-    order = np.lexsort((depth, pixel))
-    first = order[np.flatnonzero(np.diff(pixel[order], prepend=-1))]
-    y, x = np.divmod(pixel[first], window.width)
-    pixel = (y // _SAMPLES + corner[1]) * view.width + x // _SAMPLES + corner[0]
-    pixel, sample = np.unique(pixel, return_inverse=True)
-    weight = alpha[first].astype(np.float64)
-    total = np.maximum(np.bincount(sample, weight), 1e-6)
-    means = [np.bincount(sample, weight * values[first]) / total for values in (*colour.T, depth)]
-    alpha = smooth(2 * built) * np.bincount(sample, weight) / _SAMPLES**2
-    *rgb, depth = (mean.astype(np.float32) for mean in means)
-    seen = np.full(len(pixel), FOOT_SEEN, np.float32)
-    return FootFragments(pixel, np.stack(rgb, -1), alpha.astype(np.float32), depth, seen)
-
-
-def _window(at: np.ndarray, view: Camera) -> tuple[Camera | None, np.ndarray]:
-    """The part of the view that shows the points (N,2), finer by _SAMPLES, and its corner (x, y) there."""
-    size = np.array([view.width, view.height])
-    low = np.clip(np.floor(at.min(0)).astype(int), 0, size)
-    high = np.clip(np.ceil(at.max(0)).astype(int) + 1, 0, size)
-    if (high <= low).any():
-        return None, low
-    width, height = high - low
-    part = Camera(view.scale, view.cx - low[0], view.cy - low[1], int(width), int(height))
-    return part.scaled(_SAMPLES), low
+    drawn = to_pixels(parts, window, corner, view.width, FOOT_SEEN)
+    return drawn._replace(alpha=smooth(2 * built) * drawn.alpha)
 
 
 def _fragments(
     wear: Footwear, surface: Surface, space: np.ndarray, row: np.ndarray, scale: float, view: Camera
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """pixel, colour, alpha and depth of one surface, where it is there, with its points at `space` (N,3); row (N,) of
-    the photo in which they lie there, scale: its pixels a metre."""
+) -> Iterator[Samples]:
+    """One surface, where it is there, with its points at `space` (N,3); row (N,) of the photo in which they lie
+    there, scale: its pixels a metre."""
     points = view.with_depth(space)
     hits = raster(points, surface.faces, view.width, view.height)
     if not len(hits.pixel):
         return
     values = np.concatenate(
-        [surface.along[:, None], surface.height[:, None], row[:, None], _normals(space, surface.faces)], 1
+        [surface.along[:, None], surface.height[:, None], row[:, None], normals(space, surface.faces)], 1
     ).astype(np.float32)
     values = hits.take(surface.faces, values)
     along, height, row, normal = values[:, 0], values[:, 1], values[:, 2], values[:, 3:]
@@ -123,20 +88,7 @@ def _fragments(
         alpha = smooth((row - wear.row) / (2 * _SOFT * scale) + 1.5)
         depth = depth + _UNDER
     keep = worn(wear, surface, along, height) & (alpha > 0.01)
-    yield tuple(part[keep].astype(np.float32) if part is not hits.pixel else part[keep] for part in (
-        hits.pixel, colour, alpha, depth
-    ))
-
-
-def _normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(N,3) unit normals of a closed surface's points (N,3), outward or inward."""
-    a, b, c = (points[faces[:, i]] for i in range(3))
-    flat = np.cross(b - a, c - a)
-    out = np.zeros_like(points)
-    for i in range(3):
-        for axis in range(3):
-            out[:, axis] += np.bincount(faces[:, i], flat[:, axis], len(points))
-    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+    yield Samples(hits.pixel[keep], *(part[keep].astype(np.float32) for part in (colour, alpha, depth)))
 
 
 def _light(normal: np.ndarray) -> np.ndarray:

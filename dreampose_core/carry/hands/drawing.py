@@ -1,0 +1,196 @@
+"""Draws the hands that the photo shows from another side, or hardly at all: the figure's hands, half closed as they
+hang, in the colour of the person's skin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from dreampose_core.carry.built import Fragments, Samples, normals, to_pixels, window_about
+from dreampose_core.carry.fill import smooth
+from dreampose_core.carry.hands.reading import SIDES, Hand, beyond_wrist
+from pose_tools.body.camera import Camera
+from pose_tools.body.figure import BONES, load_figure, rotation_matrices, skin
+from pose_tools.body.raster import raster
+
+HAND_SEEN = 0.15  # visibility of a hand that is built: its form is the figure's, its colour is the photo's
+_LIKE, _UNLIKE = np.radians([28, 35])  # of a hand's turn away from the photo's view: the photo's hand, the built one
+_HIDDEN = np.radians([3, 9])  # the same of a hand that the photo hardly shows
+_MOVED = 0.004, 0.015  # metres that such a hand moves beside the hips: as it was, and out from behind what hides it
+_SOFT = 0.008  # metres over which arm and hand pass into each other
+_BEFORE = 0.025  # metres by which a hand stands out before cloth, which lies on the body beside it and not in it
+_FLARE = 0.05  # metres beyond the wrist up to which the hand follows the arm's girth
+_REACH, _FREE = 0.014, 0.002  # metres: of the surroundings that take light from a place, and above it
+_DIM = 0.55  # of the light: what is left between fingers
+_SIDE = 0.82  # of it: what is left on what is seen edge on
+_WARM = np.array([0.9, 1.05, 1.08], np.float32)  # shadow on skin is redder than the skin
+_ROOT, _BEND = 0.12, 0.015  # metres from the template's wrist at which its fingers part, and over which they bend
+_GATHER = 0.9  # of the way by which the figure's fingers are spread
+
+
+class _Mesh(NamedTuple):
+    """points (N,3) at rest, weights (N,B), faces (F,3), values (N,5) f32: metres beyond the wrist, the share
+    of the light that comes between the fingers, and the unit normal at rest."""
+
+    points: np.ndarray
+    weights: np.ndarray
+    faces: np.ndarray
+    values: np.ndarray
+
+
+def built_share(hand: Hand, side: str, photo: np.ndarray, now: np.ndarray) -> float:
+    """0…1 how far a hand is the built one, from the transforms (B,3,4) of the photo's pose and of this one.
+
+    What the photo shows of a hand stays true while the hand turns in the picture's plane; but what is torn out from
+    behind something is not even then."""
+    if not hand.built:
+        return 0.0
+    bone = BONES.index(f"wrist.{side}")
+    first, second = photo[bone, :, :3], now[bone, :, :3]
+    if hand.shown:
+        return _share(np.arccos(np.clip(first[1] @ second[1], -1, 1)), _LIKE, _UNLIKE)
+    turned = np.arccos(np.clip((np.trace(first @ second.T) - 1) / 2, -1, 1))
+    wrist = np.append(load_figure().joints[bone], 1)
+    before, after = (pose[0, :, :3].T @ (pose[bone] @ wrist - pose[0, :, 3]) for pose in (photo, now))
+    return max(_share(turned, *_HIDDEN), _share(np.linalg.norm(after - before), *_MOVED))
+
+
+def _share(value: float, low: float, high: float) -> float:
+    return float(np.clip((value - low) / (high - low), 0, 1))
+
+
+def arm_share(hand: Hand, built: float, along: np.ndarray) -> np.ndarray:
+    """(K,) f32: how much of the photo's arm stays so many metres (K,) beyond the wrist.
+
+    The built hand comes before the photo's goes, so that one never sees through both."""
+    return 1 - smooth(2 * built - 1) * smooth((along - hand.start) / (2 * _SOFT) + 0.5)
+
+
+def draw_hand(
+    hand: Hand, side: str, built: float, shape: np.ndarray, now: np.ndarray, view: Camera
+) -> Fragments | None:
+    """A hand's nearest fragments before the camera `view`; now (B,3,4): transforms of the pose; built: see
+    built_share."""
+    mesh = _mesh(hand.to_row().tobytes(), np.asarray(shape, np.float32).tobytes(), side)
+    space = skin(mesh.points, mesh.weights, now).astype(np.float32)
+    window, corner = window_about(view.project(space), view)
+    if window is None:
+        return None
+    points = window.with_depth(space)
+    # the far side of a closed surface is never seen
+    a, b, c = (points[mesh.faces[:, i], :2] for i in range(3))
+    near = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) < (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    faces = mesh.faces[near]
+    hits = raster(points, faces, window.width, window.height)
+    if not len(hits.pixel):
+        return None
+    values = hits.take(faces, mesh.values)
+    along, light, normal = values[:, 0], values[:, 1], values[:, 2:]
+    toward = now[BONES.index(f"wrist.{side}"), 1, :3].astype(np.float32)
+    facing = np.abs(normal @ toward) / np.maximum(np.linalg.norm(normal, axis=1), 1e-6)
+    colour = hand.wrist + (hand.skin - hand.wrist) * smooth(along, hand.start, hand.start + _FLARE)[:, None]
+    light = light * (_SIDE + (1 - _SIDE) * facing)
+    light = 1 + (light - 1) * smooth(along, hand.start, hand.start + _FLARE)  # the arm before it is as the photo has it
+    colour = colour * light[:, None] ** _WARM
+    alpha = smooth((along - hand.start) / (2 * _SOFT) + 1.5)
+    sample = Samples(hits.pixel, colour.astype(np.float32), alpha.astype(np.float32), hits.depth - np.float32(_BEFORE))
+    drawn = to_pixels([sample], window, corner, view.width, HAND_SEEN)
+    return drawn._replace(alpha=smooth(2 * built) * drawn.alpha)
+
+
+def each_hand(table: np.ndarray) -> Iterator[tuple[str, Hand]]:
+    """Side and hand of the rows (2,13) of a sheet."""
+    for side, row in zip(SIDES, table, strict=True):
+        yield side, Hand.from_row(row)
+
+
+@lru_cache(maxsize=16)
+def _mesh(row: bytes, shape: bytes, side: str) -> _Mesh:
+    hand, figure = Hand.from_row(np.frombuffer(row, np.float32)), load_figure()
+    build = np.frombuffer(shape, np.float32)
+    rest = _gathered(figure.rest_vertices(build), side)
+    along = beyond_wrist(rest, figure, build, side)
+    bones = [BONES.index(f"{bone}.{side}") for bone in ("lowerarm01", "wrist")]
+    own = (figure.weights[:, bones].sum(1) > 0.9) & (along > hand.start - 2 * _SOFT - 0.005)
+    index, faces = np.unique(figure.faces[own[figure.faces].all(1)], return_inverse=True)
+    points, along, faces = rest[index], along[index], faces.reshape(-1, 3)
+    normal = normals(points, faces)
+    light = _DIM + (1 - _DIM) * _open(points, normal)
+    values = np.column_stack([along, light, normal]).astype(np.float32)
+    # about the arm's axis the wrist is as wide as the photo's
+    joints = figure.rest_joints(build)[bones]
+    axis = (joints[1] - joints[0]) / np.linalg.norm(joints[1] - joints[0])
+    centre = points[np.abs(along) < 0.01].mean(0)
+    across = points - centre - ((points - centre) @ axis)[:, None] * axis
+    wide = hand.girth + (1 - hand.girth) * smooth(along, 0, _FLARE)
+    points = points + across * (wide - 1)[:, None] + hand.lie
+    return _Mesh(np.float32(points), figure.weights[index], faces, values)
+
+
+def _gathered(points: np.ndarray, side: str) -> np.ndarray:
+    """Points (V,3) of the figure at rest with the fingers of a hand side by side, as they hang at ease."""
+    fingers = _fingers(side)
+    ends = [(points[finger.root].mean(0), points[finger.tip]) for finger in fingers]
+    middle = np.mean([tip - root for root, tip in ends], 0)
+    roots = np.stack([root for root, _ in ends])
+    across = np.linalg.svd(roots - roots.mean(0))[2][0]
+    normal = np.cross(across, middle)
+    normal /= np.linalg.norm(normal)
+    out = points.copy()
+    for finger, (root, tip) in zip(fingers, ends, strict=True):
+        flat = [way - (way @ normal) * normal for way in (tip - root, middle)]
+        angle = np.arctan2(np.cross(*flat) @ normal, flat[0] @ flat[1])
+        turn = rotation_matrices(finger.share[:, None] * _GATHER * angle * normal)
+        out[finger.index] = root + np.einsum("nij,nj->ni", turn, points[finger.index] - root)
+    return out
+
+
+class _Finger(NamedTuple):
+    """Vertices (M,) of the figure that are a finger's, share (M,) 0…1 of its turn that each takes; root: the
+    vertices at its root; tip: its farthest vertex."""
+
+    index: np.ndarray
+    share: np.ndarray
+    root: np.ndarray
+    tip: int
+
+
+@lru_cache(maxsize=2)
+def _fingers(side: str) -> list[_Finger]:
+    """The four fingers, without the thumb."""
+    figure = load_figure()
+    bone = figure.bone(f"wrist.{side}")
+    away = np.linalg.norm(figure.template - figure.joints[bone], axis=1)
+    beyond = (figure.weights[:, bone] > 0.5) & (away > _ROOT)
+    faces = figure.faces[beyond[figure.faces].all(1)]
+    links = np.ones(faces.size), (faces.ravel(), np.roll(faces, 1, 1).ravel())
+    _, of = connected_components(coo_array(links, shape=(len(away), len(away))), directed=False)
+    pieces = [np.flatnonzero(beyond & (of == piece)) for piece in np.unique(of[faces])]
+    pieces = sorted(pieces, key=len)[-5:]
+    # the thumb is the one whose root lies farthest from the others
+    roots = [piece[away[piece] < _ROOT + 0.008] for piece in pieces]
+    centres = np.stack([figure.template[root].mean(0) for root in roots])
+    thumb = int(np.linalg.norm(centres - np.median(centres, 0), axis=1).argmax())
+    return [
+        _Finger(piece, smooth((away[piece] - _ROOT) / _BEND), root, int(piece[away[piece].argmax()]))
+        for i, (piece, root) in enumerate(zip(pieces, roots, strict=True))
+        if i != thumb
+    ]
+
+
+def _open(points: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """(N,) 0…1: how freely light comes to points (N,3) of a surface with these outward normals (N,3), by how much of it
+    lies near above each."""
+    pairs = cKDTree(points).query_pairs(_REACH, output_type="ndarray")
+    pairs = np.concatenate([pairs, pairs[:, ::-1]])
+    apart = points[pairs[:, 1]] - points[pairs[:, 0]]
+    above = (apart * normal[pairs[:, 0]]).sum(1)
+    share = above / np.maximum(np.linalg.norm(apart, axis=1), 1e-6) * (above > _FREE)
+    near = np.bincount(pairs[:, 0], minlength=len(points))
+    return 1 - smooth(np.bincount(pairs[:, 0], share, len(points)) / np.maximum(near, 1), 0.02, 0.3)

@@ -1,0 +1,142 @@
+"""What a photo tells of a hand: how well it shows it, where its skin begins, its colour, and how the arm before it lies
+beside the fitted one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from dreampose_core.carry.fill import bleed, grow, shrink
+from pose_tools.body.camera import Camera
+from pose_tools.body.figure import BONES, Figure, Pose, bone_transforms, load_figure, skin
+from pose_tools.body.raster import raster
+
+SIDES = "LR"
+_LEAST = 12  # pixels that tell a colour
+_STEP = 0.01  # metres of arm that are looked at together
+_CUFFS = np.arange(-0.02, 0.07, _STEP)  # beyond the wrist: where a sleeve may end
+_OFF = 0.03  # metres by which the photo's hand or wrist may lie beside the fitted one
+_BARE = 0.5  # of an arm's pixels
+_SHOWN, _WHOLE = 0.35, 0.6  # of the fitted hand's pixels: of a hand of which something is seen, and of one seen whole
+_HIDDEN = 0.13  # of its seen pixels: what other things hide at most of a hand that is seen whole
+_GIRTH = 0.8, 1.25  # of the fitted wrist
+_ARM = 0.3  # of the fitted forearm's pixels: an arm of which less is seen gets no hand
+_NEAR = 0.025  # metres to either side of the wrist
+
+
+@dataclass(frozen=True)
+class Hand:
+    """One hand.
+
+    built: whether it is to be built where the photo does not show it; shown: whether the photo shows it whole; start:
+    metres beyond the wrist from which on the arm is bare skin; girth: how wide the wrist is, of the fitted one;
+    lie (3,): shift in metres at rest that lays the hand onto the photo's arm; wrist and skin (3,): colours there and of
+    the hand, 0…255.
+    """
+
+    built: bool
+    shown: bool
+    start: float
+    girth: float
+    lie: np.ndarray
+    wrist: np.ndarray
+    skin: np.ndarray
+
+    def to_row(self) -> np.ndarray:
+        """(13,) f32."""
+        return np.concatenate([np.atleast_1d(getattr(self, f.name)) for f in fields(self)]).astype(np.float32)
+
+    @classmethod
+    def from_row(cls, row: np.ndarray) -> Hand:
+        """The inverse of to_row."""
+        return cls(bool(row[0]), bool(row[1]), *map(float, row[2:4]), *np.asarray(row[4:]).reshape(3, 3))
+
+
+NO_HAND = Hand(False, True, 0.0, 1.0, *np.zeros((3, 3)))
+
+
+def beyond_wrist(points: np.ndarray, figure: Figure, shape: np.ndarray, side: str) -> np.ndarray:
+    """(N,) metres by which points (N,3) at rest lie beyond the wrist, along the forearm; less than 0 before it."""
+    joints = figure.rest_joints(np.asarray(shape, np.float64))
+    elbow, wrist = (joints[figure.bone(f"{bone}.{side}")] for bone in ("lowerarm01", "wrist"))
+    return (points - wrist) @ ((wrist - elbow) / np.linalg.norm(wrist - elbow))
+
+
+def read_hand(
+    colours: np.ndarray,
+    own: np.ndarray,
+    extent: np.ndarray,
+    bare: np.ndarray,
+    rest: tuple[np.ndarray, np.ndarray],
+    body: tuple[np.ndarray, Pose, Camera],
+    side: str,
+) -> Hand:
+    """A hand as the photo shows it; one that is not built where it wears a glove, and where no arm or no skin is seen.
+
+    colours (H,W,3) uint8; own (H,W) bool: where that arm is seen; extent (H,W) bool: and where it is
+    hidden; bare (H,W) bool: of the face's colour; rest: front and
+    back surface (N,3) of that arm at rest; body: shape, pose and camera of the photo; side: "L" or "R".
+    """
+    shape, pose, camera = body
+    figure = load_figure()
+    bones = [figure.bone(f"{bone}.{side}") for bone in ("lowerarm01", "wrist")]
+    points = figure.rest_vertices(shape)
+    space = camera.with_depth(skin(points, figure.weights, bone_transforms(figure, shape, pose)))
+    faces = figure.faces[(figure.weights[figure.faces][..., bones].sum(-1) > 0.9).all(1)]
+    hits = raster(space.astype(np.float32), faces, camera.width, camera.height)
+    along = np.zeros(own.size, np.float32)
+    fitted = np.zeros(own.size, bool)
+    fitted[hits.pixel] = True
+    along[hits.pixel] = hits.take(faces, beyond_wrist(points, figure, shape, side)[:, None].astype(np.float32))[:, 0]
+    fitted = fitted.reshape(own.shape)
+    if not fitted.any() or not bare.any():
+        return NO_HAND
+    along = bleed(along.reshape(own.shape), fitted)
+    near = grow(fitted, _OFF * camera.scale)
+    own, extent = own & near, extent & near
+    fore = fitted & (along < -_NEAR)
+    if (own & fore).sum() < _ARM * fore.sum():
+        return NO_HAND
+
+    def bare_share(low: float) -> float:
+        there = own & (along >= low) & (along < low + _STEP)
+        return float((there & bare).sum() / there.sum()) if there.any() else 0.0
+
+    hand = own & (along > 0.02)
+    if (hand & ~bare).sum() > max(_BARE * hand.sum(), _SHOWN * (fitted & (along > 0.02)).sum()):
+        return NO_HAND  # a glove, or a sleeve over the hand
+    start = next((float(low) for low in _CUFFS if bare_share(low) > _BARE), 0.0)
+    seen = float((hand & bare).sum() / max(1, (fitted & (along > 0.02)).sum()))
+    hidden = float((extent & ~own & (along > 0.02)).sum() / max(1, hand.sum()))
+    near = own & bare & (along > max(start, -_NEAR) - _NEAR) & (along < max(start, -_NEAR) + _NEAR)
+    paint = _colour(colours, [hand & bare, near, own & bare, bare])
+    wrist = _colour(colours, [near]) if near.sum() >= _LEAST else paint
+    shown = seen > _WHOLE and hidden < _HIDDEN
+    return Hand(True, shown, max(start, 0.0), *_joint(rest, points, figure, shape, side), wrist, paint)
+
+
+def _colour(colours: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
+    """(3,): the median colour of the first of the masks (H,W) that shows enough, without its darkest pixels: between
+    fingers there is shadow."""
+    place = next((mask for mask in places if mask.sum() >= _LEAST), places[-1])
+    inner = shrink(place, 1)
+    picked = colours[inner if inner.sum() >= _LEAST else place].astype(np.float32)
+    bright = picked.sum(1)
+    return np.median(picked[bright >= np.quantile(bright, 0.3)], 0)
+
+
+def _joint(
+    rest: tuple[np.ndarray, np.ndarray], points: np.ndarray, figure: Figure, shape: np.ndarray, side: str
+) -> tuple[float, np.ndarray]:
+    """girth and lie of a hand on an arm with these surfaces (N,3) at rest; points (V,3) of the figure."""
+    weights = figure.weights[:, [BONES.index(f"{bone}.{side}") for bone in ("lowerarm01", "wrist")]].sum(1)
+    arm = np.concatenate(rest)
+    rings = [
+        ring[np.abs(beyond_wrist(ring, figure, shape, side) + 0.01) < 0.012] for ring in (arm, points[weights > 0.9])
+    ]
+    if min(map(len, rings)) < _LEAST:
+        return 1.0, np.zeros(3)
+    photo, fitted = (np.median(ring, 0) for ring in rings)
+    wide = [np.quantile(np.linalg.norm(ring - np.median(ring, 0), axis=1), 0.8) for ring in rings]
+    return float(np.clip(wide[0] / wide[1], *_GIRTH)), np.clip(photo - fitted, -_OFF, _OFF)
