@@ -16,6 +16,7 @@ from pose_tools.body.figure import BONES
 
 _CHEST = ("root", "spine04", "spine02", "clavicle.L", "clavicle.R")
 _TUFT = 0.08  # of the head's height: what is thinner than twice this stands out of its outline
+_CHEEK = 0.3  # of the skull's width: so far hair that hangs beside it may lie over it
 _NEAR = 0.45  # of the head's height: so far below the chin a collar is looked for
 
 
@@ -44,6 +45,8 @@ def look_at_head(small: np.ndarray, trunk: np.ndarray, view: BodyView) -> Seen:
     skull = np.flatnonzero(np.isin(view.part, HEAD_PARTS).any(1))
     if hair.any():
         hair = _hanging(lab, hair, trunk & ~skin, skull[-1] + (skull[-1] - skull[0]))
+        if skin.any():
+            hair = _over_cheeks(lab, hair, skin & ~hair, trunk, np.isin(view.part, HEAD_PARTS))
     if len(skull):  # lit or shaded, what is neither hair nor beyond the skull is the face
         face = np.isin(view.part, HEAD_PARTS) & (np.arange(len(small))[:, None] < skull[0] + 0.75 * len(skull))
         skin |= face & trunk
@@ -178,13 +181,44 @@ def _hair(lab: np.ndarray, head: np.ndarray, skin: np.ndarray, view: BodyView) -
     apart = above - below
     if np.hypot(*apart[1:]) < 7 and apart[0] > -14:
         return found
-    to_hair, to_face = (np.linalg.norm(lab - colour, axis=-1) for colour in (above, below))
+    to_hair, to_face = _apart(lab, above, below)
     # neither brows nor a beard
     high, low = y < rows[0] + 0.3 * tall, y > rows[0] + 0.55 * tall
     beside = ~shrink(skull, 2) & ~(low & skull)
     found = inner & (high | beside) & (to_hair < to_face) & (to_hair < 34)
     even = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, disc(1)) > 0
     return touching(found & (high | even), crown)
+
+
+def _over_cheeks(
+    lab: np.ndarray, hair: np.ndarray, face: np.ndarray, where: np.ndarray, skull: np.ndarray
+) -> np.ndarray:
+    """(h,w) bool: pixels of head and neck, in the mask, that are liker to the hair (h,w) bool than to the face and go
+    on, in their row, from hair that hangs beside the skull (h,w) bool: neither brows nor a beard."""
+    to_hair, to_face = _apart(lab, np.median(lab[hair], 0), np.median(lab[face], 0))
+    alike = hair | where & (to_hair < to_face)
+    rows = np.flatnonzero(skull.any(1))
+    out = hair.copy()
+    for inward in (1, -1):
+        reach = np.zeros((len(hair), 1), np.uint8)
+        edge = skull[:, ::inward].argmax(1)
+        for row in rows:
+            line = alike[row, ::inward]
+            deep = round(_CHEEK * skull[row].sum())
+            if edge[row] >= 3 and line[edge[row] - 3 : edge[row]].all():
+                reach[row] = np.argmin(np.append(line[edge[row] : edge[row] + deep], False))
+        # a brow, or an eye in its shadow, goes on less far down than a lock does
+        reach = cv2.morphologyEx(reach, cv2.MORPH_OPEN, np.ones((len(rows) // 5 | 1, 1), np.uint8))[:, 0]
+        for row in rows:
+            out[:, ::inward][row, edge[row] : edge[row] + reach[row]] = True
+    return touching(out, hair)
+
+
+def _apart(lab: np.ndarray, hair: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(h,w) f32 how far colours are from these of hair and of face; where the two differ in hue a highlight on hair is
+    no face."""
+    weight = np.array((0.4 if np.hypot(*(hair - face)[1:]) > 9 else 1.0, 1.0, 1.0), np.float32)
+    return tuple(np.linalg.norm((lab - colour) * weight, axis=-1) for colour in (hair, face))
 
 
 def _hanging(lab: np.ndarray, hair: np.ndarray, where: np.ndarray, last: int) -> np.ndarray:
