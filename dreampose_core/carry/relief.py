@@ -15,7 +15,7 @@ from scipy.sparse.linalg import splu
 from dreampose_core.carry.cloth.skirt import Skirt, cushion, middle_depth, open_hem, soft_weights
 from dreampose_core.carry.cloth.skirt import ramp as skirt_ramp
 from dreampose_core.carry.fill import disc, distance, grow, shrink, smooth_fill
-from dreampose_core.carry.head.volume import below_chin, face_front, head_volume
+from dreampose_core.carry.head.volume import below_chin, head_volume, own_face
 from dreampose_core.carry.views import Tube
 
 
@@ -39,14 +39,14 @@ def round_layer(
     scale: float,
     thickness: float,
     hair: np.ndarray | None = None,
-    frontal: float = 1.0,
+    turned: float = 0.0,
     skirt: Skirt | None = None,
 ) -> Relief:
     """The layer that covers `where` (h,w) bool, rounded about a group of the body.
 
     cut (h,w) bool: where it would go on, so that it does not close there. scale: pixels a metre. thickness:
     depth of a cross-section beyond the body, as a part of its width. hair (h,w) bool: of the layer that has the head.
-    frontal: 0..1, how far its face may be the body's own. skirt: of a layer that ends as one.
+    turned: 0..1, how far its face looks aside. skirt: of a layer that ends as one.
     """
     known = tube.covers & grow(where, 1)
     known = known if known.any() else tube.covers  # a rest of a layer beside its body moves as that does
@@ -90,8 +90,7 @@ def round_layer(
     )
     lower = np.zeros(where.shape, np.float32)
     if hair is not None:
-        own = face_front(halves[0], middle, where, weights, tube, hair)
-        halves[0] = halves[0] * (1 - frontal) + own * frontal
+        halves = own_face(halves, middle, where, weights, tube, hair, turned)
         lower = below_chin(where, weights)
     front, back = middle - halves[0], middle + halves[1]
     return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), hang, lower)

@@ -176,10 +176,9 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     solid = layers.extent & (coverage > 0.5)
     looks = look_at_head(small, layers.label == TRUNK, view)
     solid[TRUNK] &= ~looks.tufts
-    # only of a face that looks into the camera can one trust that the body's features lie under the photo's
     facing = transforms[BONES.index("head"), :, :3] @ (0, -1, 0)
-    frontal = float(np.clip((-facing[1] / np.linalg.norm(facing[:2]) - 0.87) / 0.1, 0, 1))
-    reliefs = [_relief(group, solid[group], layers, view, camera.scale, looks.hair, frontal) for group in range(GROUPS)]
+    turned = float(np.clip((0.97 + facing[1] / np.linalg.norm(facing[:2])) / 0.1, 0, 1))
+    reliefs = [_relief(group, solid[group], layers, view, camera.scale, looks.hair, turned) for group in range(GROUPS)]
     skin = skin_like(cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32), coverage > 0.5, view)
     shoes = {
         leg: find_shoe(small, layers.label == leg, skin, reliefs[leg].weights, side)
@@ -294,7 +293,7 @@ def _hands(
 
 
 def _relief(
-    group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float, hair: np.ndarray, frontal: float
+    group: int, solid: np.ndarray, layers: Layers, view: BodyView, scale: float, hair: np.ndarray, turned: float
 ) -> Relief:
     skirt = None
     shoulder = layers.cut[group]
@@ -314,7 +313,7 @@ def _relief(
             parts.append(within(both, shoulder & both.closed))
     tube = union(tuple(parts))
     hair = hair if group == TRUNK else None
-    return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], hair, frontal, skirt)
+    return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], hair, turned, skirt)
 
 
 def _textures(

@@ -14,6 +14,7 @@ from pose_tools.body.camera import Camera
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points
 from pose_tools.body.evidence import BodyProblem, Evidence
 from pose_tools.body.figure import (
+    BONES,
     Pose,
     bone_transforms,
     joint_positions,
@@ -190,7 +191,8 @@ def follow(body: FittedBody, photo: Seen, now: Seen) -> FittedBody:
     """The body that was fitted to a photo, in the pose of another picture of the same person; both seen by one other.
 
     Where the fit's joints lie beside the photo's as seen, they do so afterwards, as if the difference were fixed to the
-    bones: so what the photo shows at a place of the body stays at that place.
+    bones, and so does the head where it is turned otherwise: so what the photo shows at a place of the body stays at
+    that place.
     """
     figure, camera = load_figure(), body.camera
     beside = camera.project(joint_positions(figure, body.shape, body.pose)) - photo.joints[:, :2]
@@ -198,7 +200,13 @@ def follow(body: FittedBody, photo: Seen, now: Seen) -> FittedBody:
     space = np.stack([beside[:, 0], np.zeros(len(beside)), -beside[:, 1]], 1) / camera.scale
     across, deep, up = np.einsum("bij,bkj,bk->ib", new, was, space) * camera.scale
     joints = now.joints + np.stack([across, -up, deep / now.scale], 1)
-    return fit_joints(body, joints, scale=now.scale, near=replace(now.pose, shift=np.zeros(3)))
+    followed = fit_joints(body, joints, scale=now.scale, near=replace(now.pose, shift=np.zeros(3)))
+    head = BONES.index("head")
+    world = bone_transforms(figure, body.shape, followed.pose)[:, :, :3]
+    own = bone_transforms(figure, body.shape, body.pose)[head, :, :3]
+    rotations = followed.pose.rotations.copy()
+    rotations[head] = rotation_vectors(world[figure.parents[head]].T @ new[head] @ was[head].T @ own)
+    return replace(followed, pose=replace(followed.pose, rotations=rotations))
 
 
 def _as_fitted(problem: BodyProblem, x: np.ndarray, landmarks: Landmarks) -> FittedBody:

@@ -184,3 +184,19 @@ def test_a_body_beside_the_true_joints_follows_beside_them():
     moved = follow(body, seen(pose, 6.0), seen(later, 6.0))
     places = [joint_positions(FIGURE, SHAPE, p)[ROW["head"]] for p in (moved.pose, later)]
     assert np.linalg.norm(CAMERA.project(places[0]) - CAMERA.project(places[1])) < 1.0
+
+
+def test_a_head_that_was_fitted_too_low_and_aside_follows_so():
+    true, later = posed(0.4), posed(0.1, head=[0.1, 0.3, 0], neck01=[0.1, 0, 0])
+    body = FittedBody(SHAPE, posed(0.4, head=[0.15, 0.1, 0.12]), CAMERA, 1.0, 0.0)
+
+    def turn(pose: Pose) -> np.ndarray:
+        return bone_transforms(FIGURE, SHAPE, pose)[ROW["head"], :, :3]
+
+    def seen(at: Pose) -> Seen:
+        return Seen(at, CAMERA.with_depth(joint_positions(FIGURE, SHAPE, at)), CAMERA.scale)
+
+    still = follow(body, seen(true), seen(true))
+    assert np.allclose(turn(still.pose), turn(body.pose), atol=1e-6)
+    moved = follow(body, seen(true), seen(later))
+    assert np.allclose(turn(later).T @ turn(moved.pose), turn(true).T @ turn(body.pose), atol=1e-6)

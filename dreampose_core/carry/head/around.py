@@ -27,6 +27,8 @@ _LINE = (
 _STANDS_OUT = 0.03  # metres out of the skull from which on there is hair
 _NECK = 0.88  # of the brightness of the face: the sides of a neck are no darker
 _SEEN = 0.42  # photo pixels for one of the texture from which on it shows what the photo does
+_LIKE = 0.5  # correlation of a face's two halves from which on they are taken to be alike
+_ASIDE = 0.035  # of the way around: so far from the fitted middle a face's own is looked for
 _CURLS = 17  # pixels: hair of which pieces so large are seen goes on as such pieces, other hair as strands
 _EDGE = 3  # texture columns that are repeated beyond the seam at the back
 _FIELDS = ("height", "upper", "lower", "fall", "radius", "density")
@@ -152,9 +154,7 @@ def paint_around(
     """
     at = map_.place(points) - (_EDGE, 0)
     size = int(max(at[np.unique(faces), 1].max(), map_.row(skull.chin, 0.1)) + 4), map_.width
-    turned = np.clip((np.abs(np.rad2deg(camera)) - 12) / 10, 0, 1)
-    least = _SEEN * (1 - 0.6 * turned)
-    shown, clear, known, labels = _unroll(map_, points, faces, place, at, size, colours, alpha, (hair, skin), least)
+    shown, clear, known, labels = _unroll(map_, points, faces, place, at, size, colours, alpha, (hair, skin))
     zone = np.zeros(size, bool)
     if (known & labels[0]).sum() > 0.02 * known.sum() and shrink(hair, 1).sum() > 40:
         zone = _zone(map_, skull, known, labels[0], _hairline(map_, skull, known, labels[0]))
@@ -165,13 +165,16 @@ def paint_around(
     sure = cv2.GaussianBlur(shrink(known, 2).astype(np.float32), (0, 0), 1.2)[..., None]
     bare = known & labels[1] & ~zone
     plain = _skin(map_, skull, shown, bare, known)
-    # features that are seen on one side of the face are on its other side too
-    # a face seen half from the side has on its other side what is seen on this one
-    sides = np.clip((np.abs(map_.degrees()) - 12) / 10, 0, 1) * (np.abs(map_.degrees()) < 85)
-    other = (sure * grow(bare, 2)[..., None])[:, ::-1] * (turned * sides)[None, :, None]
-    # and no second eye beside half of one
-    other = other * np.clip(distance(known) / (0.02 * map_.width) - 1, 0, 1)[..., None]
-    out = plain + (shown - plain)[:, ::-1] * other
+    # a face seen half from the side has on its far side what is seen on its near one
+    turned = np.clip((np.abs(np.rad2deg(camera)) - 12) / 10, 0, 1)
+    out = plain
+    if turned:
+        middle = _middle(map_, skull, shown, labels[1] & ~zone)
+        detail = np.concatenate([shown - plain, (sure[..., 0] * grow(bare, 2))[..., None]], -1)
+        other = _mirrored(detail, middle)
+        far = turned * _far(map_, camera, middle[0])[:, None]
+        out = plain + other[..., :3] * other[..., 3:] * far
+        sure = sure * (1 - far * grow(bare, 2)[..., None])
     if zone.any():
         own = known & labels[0]
         sources = shrink(own, 2)
@@ -189,12 +192,51 @@ def paint_around(
         out = out * (1 - soft) + laid * soft
     # curls at the outline are mixed farther in than a cheek is
     clear = clear & (labels[1] | zone & (distance(~clear) > 1.5 * ragged))
-    # of a face seen half from the side the outline is no cheek, but brow, nose and mouth
-    clear = np.maximum(clear, turned * (labels[1] & ~zone))
     clear = np.maximum(sure[..., 0], cv2.GaussianBlur(clear.astype(np.float32), (0, 0), 1.0))
     edge = _closed(lambda hair: _ragged(hair, ragged), zone)
     out = np.concatenate([out * (1 - sure) + shown * sure, 255 * clear[..., None], 16 * edge[..., None]], -1)
     return np.pad(np.clip(out + 0.5, 0, 255).astype(np.uint8), ((0, 0), (_EDGE, _EDGE), (0, 0)), mode="wrap")
+
+
+def _far(map_: Around, camera: float, middle: float) -> np.ndarray:
+    """(w,) f32 0..1: columns of the half of the face that is turned away from a camera so many radians from the map's
+    middle; the face's own is so many columns from that."""
+    away = -np.sign(camera) * (map_.degrees() - middle / map_.width * 360)
+    return (np.clip(away / 5, 0, 1) * np.clip((100 - away) / 15, 0, 1)).astype(np.float32)
+
+
+def _mirrored(plane: np.ndarray, middle: tuple[float, float]) -> np.ndarray:
+    """plane (h,w,C) f32 mirrored about a column so far right of its middle, and moved so many rows down."""
+    shift = np.float32([[1, 0, 2 * middle[0]], [0, 1, middle[1]]])
+    return cv2.warpAffine(
+        np.ascontiguousarray(plane[:, ::-1], np.float32), shift, plane.shape[1::-1], flags=cv2.INTER_LINEAR
+    )
+
+
+def _middle(map_: Around, skull: Skull, shown: np.ndarray, skin: np.ndarray) -> tuple[float, float]:
+    """Where the photo's face (h,w,3) uint8, on its skin (h,w) bool, is likest to its mirrored self: columns from the
+    map's middle, and rows by which a side lies lower; (0, 0) where it is nowhere. A body that is fitted to a turned
+    head has its eyes and mouth some pixels beside the photo's."""
+    rows = np.arange(len(shown))[:, None]
+    high, low = map_.row(skull.height(np.array((0.8, 0.02))), 0.08)
+    inner = shrink(skin, 1) & (rows > high) & (rows < low) & (np.abs(map_.degrees()) < 70)
+    grey = cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine = cv2.GaussianBlur(grey, (0, 0), 0.006 * map_.width)
+    fine -= local_mean(fine[..., None], inner, 0.04 * map_.width)[..., 0]
+    planes = np.stack([fine * inner, inner], -1).astype(np.float32)
+    best, found = _LIKE, (0.0, 0.0)
+    most = round(_ASIDE * map_.width)
+    for across in range(-most, most + 1):
+        for down in range(-3, 4):
+            other = _mirrored(planes, (across, down))
+            both = inner & (other[..., 1] > 0.99)
+            if both.sum() < 0.4 * inner.sum():
+                continue
+            mine, its = fine[both], other[..., 0][both]
+            alike = float((mine * its).sum() / np.sqrt((mine**2).sum() * (its**2).sum() + 1e-6))
+            if alike > best:
+                best, found = alike, (float(across), float(down))
+    return found
 
 
 def _ragged(zone: np.ndarray, most: float) -> np.ndarray:
@@ -247,10 +289,9 @@ def _unroll(
     colours: np.ndarray,
     alpha: np.ndarray,
     masks: tuple[np.ndarray, ...],
-    least: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
     """What the photo shows: colours (h,w,3) uint8, where it is not mixed with its background (h,w) bool, where it has
-    at least so many pixels for one of the texture besides (h,w) bool, and labels, for each mask (h,w) bool."""
+    enough pixels for one of the texture besides (h,w) bool, and labels, for each mask (h,w) bool."""
     height, width = size
     corners = at[faces]
     faces = faces[np.ptp(corners[..., 0], axis=1) < map_.width / 4]
@@ -274,7 +315,7 @@ def _unroll(
     ratio[hits.pixel] = seen[hits.face]
     ratio = cv2.GaussianBlur(ratio.reshape(size), (0, 0), 1.5)
     labels = [cv2.remap(mask.astype(np.float32), x, y, cv2.INTER_LINEAR, borderValue=0) > 0.5 for mask in masks]
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(full * (ratio > least).astype(np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(full * (ratio > _SEEN).astype(np.uint8))
     known = parts == 1 + stats[1:, cv2.CC_STAT_AREA].argmax() if count > 1 else parts > 0
     return shown, fairly > 0, known, labels
 

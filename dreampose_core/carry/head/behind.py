@@ -16,6 +16,9 @@ from pose_tools.body.figure import BONES
 
 _CHEST = ("root", "spine04", "spine02", "clavicle.L", "clavicle.R")
 _TUFT = 0.08  # of the head's height: what is thinner than twice this stands out of its outline
+_CHEEK = 0.3  # of the skull's width: so far hair that hangs beside it may lie over it
+_LOW = 0.55  # of the way down the fitted head and neck: hair beside it there hangs
+_HUES = 9  # levels of a and b from which on colours differ in hue
 _NEAR = 0.45  # of the head's height: so far below the chin a collar is looked for
 
 
@@ -44,6 +47,8 @@ def look_at_head(small: np.ndarray, trunk: np.ndarray, view: BodyView) -> Seen:
     skull = np.flatnonzero(np.isin(view.part, HEAD_PARTS).any(1))
     if hair.any():
         hair = _hanging(lab, hair, trunk & ~skin, skull[-1] + (skull[-1] - skull[0]))
+        if skin.any():
+            hair = _over_cheeks(lab, hair, skin & ~hair, trunk, np.isin(view.part, HEAD_PARTS))
     if len(skull):  # lit or shaded, what is neither hair nor beyond the skull is the face
         face = np.isin(view.part, HEAD_PARTS) & (np.arange(len(small))[:, None] < skull[0] + 0.75 * len(skull))
         skin |= face & trunk
@@ -178,13 +183,50 @@ def _hair(lab: np.ndarray, head: np.ndarray, skin: np.ndarray, view: BodyView) -
     apart = above - below
     if np.hypot(*apart[1:]) < 7 and apart[0] > -14:
         return found
-    to_hair, to_face = (np.linalg.norm(lab - colour, axis=-1) for colour in (above, below))
+    to_hair = _liker(lab, above, below)
     # neither brows nor a beard
     high, low = y < rows[0] + 0.3 * tall, y > rows[0] + 0.55 * tall
     beside = ~shrink(skull, 2) & ~(low & skull)
-    found = inner & (high | beside) & (to_hair < to_face) & (to_hair < 34)
+    found = inner & (high | beside) & (to_hair < 34)
     even = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, disc(1)) > 0
     return touching(found & (high | even), crown)
+
+
+def _over_cheeks(
+    lab: np.ndarray, hair: np.ndarray, face: np.ndarray, where: np.ndarray, skull: np.ndarray
+) -> np.ndarray:
+    """(h,w) bool: pixels of head and neck, in the mask, that are liker to the hair (h,w) bool than to the face and go
+    on, in their row, from hair that hangs beside the skull (h,w) bool: neither brows nor a beard."""
+    alike = hair | where & (_liker(lab, np.median(lab[hair], 0), np.median(lab[face], 0)) < np.inf)
+    rows = np.flatnonzero(skull.any(1))
+    out = hair.copy()
+    for inward in (1, -1):
+        reach = np.zeros((len(hair), 1), np.uint8)
+        edge = skull[:, ::inward].argmax(1)
+        for row in rows:
+            line = alike[row, ::inward]
+            deep = round(_CHEEK * skull[row].sum())
+            if edge[row] >= 3 and line[edge[row] - 3 : edge[row]].all():
+                reach[row] = np.argmin(np.append(line[edge[row] : edge[row] + deep], False))
+        # a brow, or an eye in its shadow, goes on less far down than a lock does
+        reach = cv2.morphologyEx(reach, cv2.MORPH_OPEN, np.ones((len(rows) // 5 | 1, 1), np.uint8))[:, 0]
+        if not reach[rows[0] + round(_LOW * len(rows)) :].any():
+            continue  # beside tied or short hair there are only shadows
+        for row in rows:
+            out[:, ::inward][row, edge[row] : edge[row] + reach[row]] = True
+    return touching(out, hair)
+
+
+def _liker(lab: np.ndarray, hair: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """(h,w) f32 how far colours are from that of hair, inf where that of the face is nearer. Where the two differ in
+    hue, highlights on hair are no face, and shadows on a face no hair."""
+    differ = np.hypot(*(hair - face)[1:]) > _HUES
+    weight = np.array((0.4 if differ else 1.0, 1.0, 1.0), np.float32)
+    to_hair, to_face = ((lab - colour) * weight for colour in (hair, face))
+    nearer = np.linalg.norm(to_hair, axis=-1) < np.linalg.norm(to_face, axis=-1)
+    if differ:
+        nearer &= 1.5 * np.linalg.norm(to_hair[..., 1:], axis=-1) < np.linalg.norm(to_face[..., 1:], axis=-1)
+    return np.where(nearer, np.linalg.norm(to_hair, axis=-1), np.inf)
 
 
 def _hanging(lab: np.ndarray, hair: np.ndarray, where: np.ndarray, last: int) -> np.ndarray:

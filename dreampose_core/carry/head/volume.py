@@ -67,18 +67,30 @@ def head_volume(
     return middle * (1 - share) + centre_depth * share, front.astype(np.float32), back.astype(np.float32)
 
 
-def face_front(
-    half: np.ndarray, middle: np.ndarray, where: np.ndarray, weights: np.ndarray, body: Tube, hair: np.ndarray
-) -> np.ndarray:
-    """(h,w) f32: half, the depth from the middle to the front (h,w), with the body's own face, which has nose, lips
-    and chin; before it is only hair (h,w) bool."""
+def own_face(
+    halves: tuple[np.ndarray, np.ndarray],
+    middle: np.ndarray,
+    where: np.ndarray,
+    weights: np.ndarray,
+    body: Tube,
+    hair: np.ndarray,
+    turned: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """halves, the depths (h,w) f32 from the middle (h,w) to the front and to the back, with the body's own face, which
+    has nose, lips and chin; before it is only hair (h,w) bool.
+
+    turned: 0..1, how far the face looks aside: its far half then lies near the outline, and behind it.
+    """
     face = body.closed & where & (weights[..., BONES.index("head")] > 0.5)
-    own = cv2.GaussianBlur(np.where(face, middle - body.front, half).astype(np.float32), (0, 0), 0.5)
-    own = np.where(hair, np.maximum(own, half), own.clip(0))
     # front and back still meet at the outline
-    inner = np.clip(distance(~where) / 2 - 0.5, 0, 1)
+    inner = np.clip(distance(~where) / (2 - turned) - 0.5, 0, 1)
     share = cv2.GaussianBlur(shrink(face, 1).astype(np.float32), (0, 0), 0.7) * inner
-    return half * (1 - share) + own * share
+    out = []
+    for half, depth, part in zip(halves, (middle - body.front, body.back - middle), (1, turned), strict=True):
+        own = cv2.GaussianBlur(np.where(face, depth, half).astype(np.float32), (0, 0), 0.5)
+        own = np.where(hair, np.maximum(own, half), own.clip(0))
+        out.append(half + (own - half) * share * part)
+    return out[0], out[1]
 
 
 def below_chin(where: np.ndarray, weights: np.ndarray) -> np.ndarray:
