@@ -33,12 +33,12 @@ from benchmarks import record
 from benchmarks.authors_recipe import DECODER_STEPS, S1, S2, STEPS, UNET_STEPS, Released
 from benchmarks.random_models import SIZES, Size, build_model, scene
 from benchmarks.spread import ratio, rounds, timing
-from dreampose_core.budget import matrix_rate, seconds_of
-from dreampose_core.finetune import finetune_looks
+from dreampose_core.finetune.budget import matrix_rate, seconds_of
+from dreampose_core.finetune.finetune import finetune_looks
+from dreampose_core.finetune.tuning import TUNINGS, FinetuneSettings
 from dreampose_core.modeling import LATENT_STRIDE, unet_channels
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.progress import silent
-from dreampose_core.tuning import TUNINGS, FinetuneSettings
 from pose_tools.errors import BadInput
 
 GB = 1e9

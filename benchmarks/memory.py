@@ -1,4 +1,4 @@
-"""What lives in memory at the same time in a step of the finetune, beside what dreampose_core.budget says.
+"""What lives in memory at the same time in a step of the finetune, beside what dreampose_core.finetune.budget says.
 
     python -m benchmarks.memory [--size full|small|tiny]
 
@@ -20,10 +20,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks.random_models import SIZES, Size, build_model
-from dreampose_core.budget import bytes_kept
+from dreampose_core.finetune.budget import bytes_kept
+from dreampose_core.finetune.trainable import unet_to_train, vae_to_train
+from dreampose_core.finetune.tuning import FinetuneSettings
 from dreampose_core.modeling import LATENT_CHANNELS, LATENT_STRIDE
-from dreampose_core.trainable import unet_to_train, vae_to_train
-from dreampose_core.tuning import FinetuneSettings
 
 WAYS = {
     "every weight": FinetuneSettings(),

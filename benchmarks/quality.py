@@ -27,9 +27,9 @@ from benchmarks import record
 from benchmarks.recipes import OURS, PAPER, RECIPES, Maker, Recipe
 from benchmarks.scenes import LANDMARKS_EVERY, LEAST_FACE, Scene, real_scene, rendered_scene
 from benchmarks.spread import interval
-from dreampose_core import metrics
-from dreampose_core.checkpoints import load_model
+from dreampose_core.evaluation import metrics
 from dreampose_core.profiles import DEFAULT_PROFILE, find_profile
+from dreampose_core.weights.checkpoints import load_model
 from pose_tools.files import replacing
 from pose_tools.landmarks import find_landmarks
 

@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from dreampose_core.crops import Look
+from dreampose_core.finetune.crops import Look
 from dreampose_core.modeling import LATENT_STRIDE, ImageAdapter, unet_channels
 from dreampose_core.pipeline import DreamPosePipeline
 from pose_tools.sequence import PoseSequence

@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.carrying import along_charts, beyond_outline
 from benchmarks.scenes import Scene
 from dreampose_core.carry import Carried
-from dreampose_core.detail import lay_detail
-from dreampose_core.finetune import FinetuneSettings, finetune_subject
+from dreampose_core.film.detail import lay_detail
+from dreampose_core.finetune.finetune import FinetuneSettings, finetune_subject
 from dreampose_core.modeling import tensor_picture
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.profiles import Profile

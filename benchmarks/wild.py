@@ -19,14 +19,14 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.recipes import PAPER_FINETUNE, PAPER_STEPS
-from dreampose_core.checkpoints import load_model
 from dreampose_core.drive import load_drive, make_poses
-from dreampose_core.finetune import finetune_subject
-from dreampose_core.library import Library
+from dreampose_core.finetune.finetune import finetune_subject
+from dreampose_core.library.library import Library
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.studio import Order, make_clip
 from dreampose_core.subject import Subject
+from dreampose_core.weights.checkpoints import load_model
 from pose_tools.video import VIDEOS, read_frames
 
 COLUMNS = 6  # frames of a motion

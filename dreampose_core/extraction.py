@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dreampose_core.entries import MotionEntry
-from dreampose_core.library import Library
+from dreampose_core.library.entries import MotionEntry
+from dreampose_core.library.library import Library
 from dreampose_core.progress import Progress, Report, silent
 from dreampose_core.stopwatch import Stopwatch, expected_seconds, remember
 from pose_tools.body.chart_track import find_motion_in

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from dreampose_core.drive import CHARTS_ALONE
-from dreampose_core.files import read_json, write_json
+from dreampose_core.library.files import read_json, write_json
 from dreampose_core.subject import Subject
 from pose_tools.align import Alignment, align, apply
 from pose_tools.body.figure import load_figure

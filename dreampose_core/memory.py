@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dreampose_core.headers import count_weights
 from dreampose_core.limits import free_memory
+from dreampose_core.weights.headers import count_weights
 from pose_tools.errors import BadInput
 
 UNET_PLANES = 27  # of h x w x the first level's channels, for each row of a batch

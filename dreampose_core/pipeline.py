@@ -27,9 +27,9 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPVisionModel
 
-from dreampose_core.colours import match_colours
 from dreampose_core.conditions import ConditionPipeline, PhotoCode
 from dreampose_core.encoding import fast_math
+from dreampose_core.film.colours import match_colours
 from dreampose_core.guidance import FULL, NONE, PHOTO, Guidance, combine
 from dreampose_core.memory import frames_at_once, need, pictures_at_once
 from dreampose_core.modeling import (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-from dreampose_core.background import BACKGROUNDS, COLOUR, KEEP, parse_colour
+from dreampose_core.film.background import BACKGROUNDS, COLOUR, KEEP, parse_colour
+from dreampose_core.film.surroundings import FILM, FRAMINGS
+from dreampose_core.finetune.tuning import TUNINGS
 from dreampose_core.rules import Choice, Number, Rule, Span, Switch, Text
 from dreampose_core.schedulers import SCHEDULERS, STARTS
-from dreampose_core.surroundings import FILM, FRAMINGS
-from dreampose_core.tuning import TUNINGS
 
 RULES: dict[str, Rule] = {  # by the field: what may be given, and what it is for
     "frames": Number("The number of frames", "of the film", 1, 1800),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from dreampose_core.files import read_json, write_json
+from dreampose_core.library.files import read_json, write_json
 from dreampose_core.progress import Progress, Report
 
 GUESSES = {  # seconds a unit

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dreampose_core.film.surroundings import Surroundings, surroundings_of
 from dreampose_core.framing import PERSON, frame_person
 from dreampose_core.photo import evened, resized
-from dreampose_core.surroundings import Surroundings, surroundings_of
 from pose_tools.body.figure import load_figure
 from pose_tools.body.fit import FittedBody, fit_picture
 from pose_tools.body.raster import draw_iuv

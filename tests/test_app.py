@@ -19,7 +19,7 @@ from gradio_client.exceptions import AppError
 import app
 from dreampose_core.jobs import client as jobs
 from dreampose_core.jobs.inline import do_job, give_up, take_job
-from dreampose_core.library import LOCAL, Library, new_visitor
+from dreampose_core.library.library import LOCAL, Library, new_visitor
 from dreampose_core.page.desks.advanced import Fold
 from dreampose_core.page.desks.desk import LIFETIME, Desk
 from dreampose_core.page.house import House

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreampose_core.library import LOCAL, Library
+from dreampose_core.library.library import LOCAL, Library
 from dreampose_core.profiles import find_profile
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import probe, read_frames

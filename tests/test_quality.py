@@ -9,11 +9,11 @@ import pytest
 from benchmarks import quality, recipes, record
 from benchmarks.carrying import along_charts, beyond_outline
 from benchmarks.scenes import optical_flow, rendered_scene
-from dreampose_core import metrics
-from dreampose_core.checkpoints import load_model
-from dreampose_core.finetune import FinetuneSettings
+from dreampose_core.evaluation import metrics
+from dreampose_core.finetune.finetune import FinetuneSettings
 from dreampose_core.profiles import find_profile
 from dreampose_core.training.mini import without_carried
+from dreampose_core.weights.checkpoints import load_model
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, joint_positions, load_figure, pose_vertices
 from pose_tools.body.raster import raster

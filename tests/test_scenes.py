@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.scenes import real_scene
-from dreampose_core import metrics
+from dreampose_core.evaluation import metrics
 from tests.moving import write_moving
 
 PHOTO = Path(__file__).resolve().parents[1] / "assets" / "examples" / "blue_dress.jpg"

@@ -11,7 +11,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN
 from dreampose_core.commands.common import (
     TUNING,
     add_settings,
@@ -24,9 +23,10 @@ from dreampose_core.commands.common import (
     progress_lines,
     settings_in,
 )
-from dreampose_core.entries import MotionEntry
 from dreampose_core.extraction import check_request, expected_to_read, read_motion
-from dreampose_core.library import Library
+from dreampose_core.film.background import COLOUR, KEEP, PICTURE, PLAIN
+from dreampose_core.library.entries import MotionEntry
+from dreampose_core.library.library import Library
 from dreampose_core.settings import RULES, SWITCHES, AnimateSettings
 from dreampose_core.studio import expected, make_clip
 from pose_tools.errors import BadInput

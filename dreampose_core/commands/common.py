@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from dreampose_core.jobs.lock import take
-from dreampose_core.library import Library
+from dreampose_core.library.library import Library
 from dreampose_core.more_photos import MOST_MORE, NO_MORE, check_more
 from dreampose_core.photo import open_photo
 from dreampose_core.profiles import DEFAULT_PROFILE

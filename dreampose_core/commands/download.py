@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 
-from dreampose_core import hub
-from dreampose_core.base import from_base, save_model
 from dreampose_core.commands.import_weights import add_base_arguments, check_free, downloads_folder, find_base, say
 from dreampose_core.jobs.lock import take
 from dreampose_core.profiles import PROFILES, SD1, cache_folder, find_profile
+from dreampose_core.weights import hub
+from dreampose_core.weights.base import from_base, save_model
 from pose_tools.errors import BadInput
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import torch
 
-from dreampose_core.checkpoints import load_model
-from dreampose_core.evaluation import compare_folders, evaluate, table_lines
-from dreampose_core.perceptual import find_networks
+from dreampose_core.evaluation.evaluation import compare_folders, evaluate, table_lines
+from dreampose_core.evaluation.perceptual import find_networks
+from dreampose_core.evaluation.reenactment import reenact
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES
-from dreampose_core.reenactment import reenact
 from dreampose_core.training.clips import load_clips
+from dreampose_core.weights.checkpoints import load_model
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing
 

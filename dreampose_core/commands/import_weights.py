@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from dreampose_core import hub
-from dreampose_core.base import Base, from_authors, save_model
 from dreampose_core.profiles import SD1, cache_folder, find_profile
+from dreampose_core.weights import hub
+from dreampose_core.weights.base import Base, from_authors, save_model
 from pose_tools.errors import BadInput
 
 

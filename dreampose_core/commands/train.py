@@ -15,10 +15,10 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from dreampose_core.checkpoints import load_model
 from dreampose_core.profiles import PROFILES
 from dreampose_core.training.base import BaseSettings, make_accelerator, train_base
 from dreampose_core.training.clips import load_clips
+from dreampose_core.weights.checkpoints import load_model
 from pose_tools.errors import BadInput
 
 ON_CPUS = "for several without GPUs set ACCELERATE_USE_CPU=true and launch with --multi_gpu in place of --cpu."

@@ -16,20 +16,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dreampose_core.background import PICTURE, choose
-from dreampose_core.disk import written_by_finetune
 from dreampose_core.drive import load_drive
 from dreampose_core.extraction import check_request
+from dreampose_core.film.background import PICTURE, choose
+from dreampose_core.film.surroundings import MOST_SIDE, PHOTO
+from dreampose_core.finetune.disk import written_by_finetune
+from dreampose_core.finetune.tuning import tuning_of
 from dreampose_core.jobs.events import ENDED, PREVIEW, Event, Job
 from dreampose_core.jobs.lock import is_held, lock_path
 from dreampose_core.jobs.store import Store
-from dreampose_core.library import Library, check_id, delete_visitor, expired_visitors, new_id
+from dreampose_core.library.library import Library, check_id, delete_visitor, expired_visitors, new_id
 from dreampose_core.more_photos import NO_MORE, check_more
 from dreampose_core.photo import open_photo
 from dreampose_core.profiles import PROFILES
 from dreampose_core.settings import AnimateSettings
-from dreampose_core.surroundings import MOST_SIDE, PHOTO
-from dreampose_core.tuning import tuning_of
 from pose_tools.errors import BadInput
 from pose_tools.extract import Request
 

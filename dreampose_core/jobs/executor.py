@@ -18,11 +18,11 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from dreampose_core.files import write_picture
 from dreampose_core.jobs.events import PREVIEW, Event, Job, Outcome
 from dreampose_core.jobs.kinds import KINDS, Work
 from dreampose_core.jobs.store import Store
-from dreampose_core.library import Library
+from dreampose_core.library.files import write_picture
+from dreampose_core.library.library import Library
 from dreampose_core.progress import Cancelled, Progress, Report, SecondsLeft
 from dreampose_core.trouble import sentence_for
 from pose_tools.errors import BadInput

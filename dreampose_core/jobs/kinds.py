@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dreampose_core.jobs.events import Job
-from dreampose_core.library import Library
+from dreampose_core.library.library import Library
 from dreampose_core.progress import Report
 
 

@@ -24,7 +24,7 @@ from typing import TypeVar
 from dreampose_core.jobs.events import Job, Outcome
 from dreampose_core.jobs.lock import lock_path, take
 from dreampose_core.jobs.store import Store
-from dreampose_core.library import clear_leftovers
+from dreampose_core.library.library import clear_leftovers
 
 KINDS_MODULES = tuple(f"dreampose_core.jobs.{kind}" for kind in ("animate", "extract", "align"))
 T = TypeVar("T")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN
+from dreampose_core.film.background import COLOUR, KEEP, PICTURE, PLAIN
+from dreampose_core.film.surroundings import FILM, PHOTO
 from dreampose_core.settings import SWITCHES
-from dreampose_core.surroundings import FILM, PHOTO
 
 SAMPLERS = {"pndm": "PNDM", "ddim": "DDIM", "dpm++": "DPM-Solver++", "unipc": "UniPC"}
 WAYS = {  # of finetuning: the name on the page, and what it needs

@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dreampose_core.background import PICTURE
-from dreampose_core.entries import ClipEntry
-from dreampose_core.files import read_json
-from dreampose_core.library import Library
+from dreampose_core.film.background import PICTURE
+from dreampose_core.finetune.tuning import DEFAULT_TUNINGS
+from dreampose_core.library.entries import ClipEntry
+from dreampose_core.library.files import read_json
+from dreampose_core.library.library import Library
 from dreampose_core.page.wording import apart, labels, same_motion
 from dreampose_core.profiles import Profile
 from dreampose_core.settings import SWITCHES, AnimateSettings
 from dreampose_core.stopwatch import expected_seconds, speeds_file
 from dreampose_core.subject import FINE_FOLDER
-from dreampose_core.tuning import DEFAULT_TUNINGS
 from pose_tools.body.motion import find_motion
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing

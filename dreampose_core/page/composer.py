@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dreampose_core.entries import ClipEntry
-from dreampose_core.library import Library
+from dreampose_core.library.entries import ClipEntry
+from dreampose_core.library.library import Library
 from dreampose_core.page.comparison import film_of_both, path_of_both
 from dreampose_core.trouble import sentence_for
 from pose_tools.errors import BadInput

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dreampose_core.entries import ClipEntry, MotionEntry
+from dreampose_core.library.entries import ClipEntry, MotionEntry
 from dreampose_core.page.house import House
 from dreampose_core.page.views import file_name
 from dreampose_core.page.window import Window

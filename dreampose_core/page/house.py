@@ -12,7 +12,7 @@ import torch
 
 from dreampose_core.jobs import client
 from dreampose_core.jobs.inline import do_job, take_job
-from dreampose_core.library import LOCAL, Library, new_visitor
+from dreampose_core.library.library import LOCAL, Library, new_visitor
 from dreampose_core.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile
 from dreampose_core.settings import AnimateSettings
 from pose_tools.errors import BadInput

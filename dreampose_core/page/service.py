@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreampose_core.entries import MotionEntry
 from dreampose_core.jobs import client
-from dreampose_core.library import Library
+from dreampose_core.library.entries import MotionEntry
+from dreampose_core.library.library import Library
 from dreampose_core.page.house import House
 from dreampose_core.profiles import find_profile
 from dreampose_core.progress import TITLES

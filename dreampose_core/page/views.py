@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dreampose_core.entries import ClipEntry, MotionEntry, SubjectEntry
-from dreampose_core.files import read_json
 from dreampose_core.fitting import Fitting, Hand
 from dreampose_core.jobs import client
-from dreampose_core.library import Library
+from dreampose_core.library.entries import ClipEntry, MotionEntry, SubjectEntry
+from dreampose_core.library.files import read_json
+from dreampose_core.library.library import Library
 from dreampose_core.page.wording import film_title
 from dreampose_core.progress import READING, STAGES, TITLES
 from dreampose_core.trouble import DISK_FULL

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from dreampose_core.background import KEEP, PLAIN
+from dreampose_core.film.background import KEEP, PLAIN
+from dreampose_core.film.surroundings import PHOTO
 from dreampose_core.settings import RULES, SWITCHES, AnimateSettings
-from dreampose_core.surroundings import PHOTO
 from pose_tools.body.motion import list_motions
 
 SWITCHED = {  # with a switch on, and off

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from dreampose_core.drive import clip_length, load_drive, make_poses
-from dreampose_core.entries import ClipEntry
-from dreampose_core.files import write_json
+from dreampose_core.film.readouts import MOST_FRAMES, read_out
 from dreampose_core.fitting import keep_time, placed
+from dreampose_core.library.entries import ClipEntry
+from dreampose_core.library.files import write_json
 from dreampose_core.photo import resized
 from dreampose_core.progress import Report, silent
-from dreampose_core.readouts import MOST_FRAMES, read_out
 from dreampose_core.stopwatch import Stopwatch, remember
 from dreampose_core.studio.order import Order
 from dreampose_core.studio.pace import speeds_of, units_of, ways_of

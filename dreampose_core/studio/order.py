@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreampose_core.library import Library
+from dreampose_core.library.library import Library
 from dreampose_core.profiles import Profile, find_profile
 from dreampose_core.settings import AnimateSettings
 from pose_tools.errors import BadInput

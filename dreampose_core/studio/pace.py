@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dreampose_core.background import KEEP
-from dreampose_core.checkpoints import FINISHED
+from dreampose_core.film.background import KEEP
+from dreampose_core.film.surroundings import FILM
+from dreampose_core.finetune.tuning import DEFAULT_TUNINGS, FinetuneSettings
 from dreampose_core.guidance import Guidance
 from dreampose_core.settings import SWITCHES
 from dreampose_core.stopwatch import expected_seconds, known_seconds, speeds_file
 from dreampose_core.studio.order import Order, beginning, given
-from dreampose_core.surroundings import FILM
-from dreampose_core.tuning import DEFAULT_TUNINGS, FinetuneSettings
+from dreampose_core.weights.checkpoints import FINISHED
 
 
 def expected(order: Order) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from dreampose_core.carry import Sheet, make_sheet
-from dreampose_core.checkpoints import FINISHED, load_model
+from dreampose_core.film.surroundings import PHOTO
 from dreampose_core.guidance import Guidance
 from dreampose_core.memory import check_room
 from dreampose_core.photo import open_photo
@@ -19,7 +19,7 @@ from dreampose_core.profiles import Profile
 from dreampose_core.progress import Progress, Report
 from dreampose_core.studio.order import Order
 from dreampose_core.subject import FINE_FOLDER, Subject, prepare_subject
-from dreampose_core.surroundings import PHOTO
+from dreampose_core.weights.checkpoints import FINISHED, load_model
 from pose_tools.draw import overlay
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing

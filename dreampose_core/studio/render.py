@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from dreampose_core.background import choose
 from dreampose_core.carry import Sheet, swings
-from dreampose_core.checkpoints import FINISHED
-from dreampose_core.files import write_picture
-from dreampose_core.finishing import Finish, Moves
+from dreampose_core.film.background import choose
+from dreampose_core.film.finishing import Finish, Moves
+from dreampose_core.film.surroundings import PHOTO, Surroundings
 from dreampose_core.guidance import Guidance
+from dreampose_core.library.files import write_picture
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.progress import Report
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.studio.order import Order, beginning
 from dreampose_core.studio.prepare import SHEET
 from dreampose_core.subject import FINE_FOLDER, Subject
-from dreampose_core.surroundings import PHOTO, Surroundings
+from dreampose_core.weights.checkpoints import FINISHED
 from pose_tools.body.figure import Pose
 from pose_tools.sequence import PoseSequence
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from dreampose_core.carry import Sheet
-from dreampose_core.checkpoints import load_tuned, tuned_settings
-from dreampose_core.finetune import finetune_subject
+from dreampose_core.finetune.finetune import finetune_subject
+from dreampose_core.finetune.tuning import FinetuneSettings, tuning_of
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.progress import Progress, Report
 from dreampose_core.settings import AnimateSettings
@@ -14,7 +14,7 @@ from dreampose_core.studio.order import Order, given
 from dreampose_core.studio.pace import finetune_seconds
 from dreampose_core.studio.prepare import more_photos
 from dreampose_core.subject import Subject
-from dreampose_core.tuning import FinetuneSettings, tuning_of
+from dreampose_core.weights.checkpoints import load_tuned, tuned_settings
 from pose_tools.errors import BadInput
 
 

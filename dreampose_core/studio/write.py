@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dreampose_core.files import write_thumbnail
-from dreampose_core.finishing import Finish
+from dreampose_core.film.finishing import Finish
+from dreampose_core.library.files import write_thumbnail
 from dreampose_core.photo import resized
 from dreampose_core.progress import Progress, Report
 from dreampose_core.settings import AnimateSettings

@@ -26,7 +26,6 @@ from diffusers import DDPMScheduler
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
-from dreampose_core.checkpoints import fingerprint, new_folder
 from dreampose_core.encoding import clip_pixels
 from dreampose_core.modeling import CARRIED_CHANNELS, LATENT_STRIDE
 from dreampose_core.pipeline import DreamPosePipeline, PhotoCode, drop_conditions
@@ -36,6 +35,7 @@ from dreampose_core.training.latents import Latents, fill_latents, open_latents,
 from dreampose_core.training.pairs import Batch, batches
 from dreampose_core.training.samples import sample_grid, write_grid
 from dreampose_core.training.snr import NOISE, VELOCITY, min_snr_weights, training_target
+from dreampose_core.weights.checkpoints import fingerprint, new_folder
 from pose_tools.errors import BadInput
 
 WORKING = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)

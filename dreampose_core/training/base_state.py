@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dreampose_core.checkpoints import load_tensors, new_folder, plain_disk_errors, save_tensors
+from dreampose_core.weights.checkpoints import load_tensors, new_folder, plain_disk_errors, save_tensors
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing
 

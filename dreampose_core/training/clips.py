@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dreampose_core.checkpoints import new_folder, plain_disk_errors
 from dreampose_core.modeling import LATENT_STRIDE, POSES_AROUND
+from dreampose_core.weights.checkpoints import new_folder, plain_disk_errors
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing
 from pose_tools.sequence import PoseSequence

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dreampose_core.checkpoints import fingerprint, new_folder, plain_disk_errors
 from dreampose_core.modeling import LATENT_CHANNELS, LATENT_STRIDE
 from dreampose_core.pipeline import DreamPosePipeline, PhotoCode
 from dreampose_core.training.clips import CLIP, Clip, Clips
+from dreampose_core.weights.checkpoints import fingerprint, new_folder, plain_disk_errors
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing
 

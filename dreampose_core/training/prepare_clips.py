@@ -17,7 +17,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dreampose_core.checkpoints import FULL_DISK, plain_disk_errors
 from dreampose_core.framing import Frame, frame_person
 from dreampose_core.training.clips import (
     CLIP,
@@ -30,6 +29,7 @@ from dreampose_core.training.clips import (
     write_clip,
     write_manifest,
 )
+from dreampose_core.weights.checkpoints import FULL_DISK, plain_disk_errors
 from pose_tools.errors import BadInput
 from pose_tools.estimators.choose import AUTO
 from pose_tools.estimators.found import Unavailable

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dreampose_core.checkpoints import plain_disk_errors
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.training.clips import Clips
 from dreampose_core.training.pairs import draw_pairs
+from dreampose_core.weights.checkpoints import plain_disk_errors
 from pose_tools.draw import colour_iuv
 from pose_tools.files import replacing
 from pose_tools.sequence import PoseSequence

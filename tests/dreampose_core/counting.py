@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 
-from dreampose_core.files import write_json
 from dreampose_core.jobs.kinds import KINDS, Kind, Work
+from dreampose_core.library.files import write_json
 from dreampose_core.progress import Progress
 from pose_tools.errors import BadInput
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dreampose_core import base as base_module
 from dreampose_core.__main__ import main
-from dreampose_core.authors import read_checkpoint, todays_name
-from dreampose_core.base import Base, from_base
-from dreampose_core.checkpoints import load_model
 from dreampose_core.profiles import PROFILES, SD1
+from dreampose_core.weights import base as base_module
+from dreampose_core.weights.authors import read_checkpoint, todays_name
+from dreampose_core.weights.base import Base, from_base
+from dreampose_core.weights.checkpoints import load_model
 from tests.dreampose_core.tiny import tiny_photo, tiny_poses
 from tests.dreampose_core.tiny_base import HEIGHT, WIDTH, save_authors, save_base, small_profile
 
@@ -224,7 +224,7 @@ def test_a_disk_without_room(given, tmp_path, capsys, monkeypatch):
     assert "has 0.0 GB left" in capsys.readouterr().err
     script = """
 import errno, resource, signal, sys
-from dreampose_core import checkpoints
+from dreampose_core.weights import checkpoints
 from dreampose_core.__main__ import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))

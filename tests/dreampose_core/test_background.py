@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreampose_core.background import choose, cover, matte, parse_colour, replace_background, standing
 from dreampose_core.carry.backdrop import contact_shadow
+from dreampose_core.film.background import choose, cover, matte, parse_colour, replace_background, standing
 from pose_tools.errors import BadInput
 from tests.dreampose_core.person import draw_person
 

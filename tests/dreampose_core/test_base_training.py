@@ -21,12 +21,12 @@ from diffusers import DDPMScheduler
 from PIL import Image
 
 from dreampose_core.__main__ import main
-from dreampose_core.checkpoints import load_model
 from dreampose_core.training import base, base_state
 from dreampose_core.training.base import BaseSettings, Learner, train_base
 from dreampose_core.training.clips import load_clips
 from dreampose_core.training.pairs import batches, draw_pairs, pose_planes
 from dreampose_core.training.snr import min_snr_weights, training_target
+from dreampose_core.weights.checkpoints import load_model
 from pose_tools.errors import BadInput
 from tests.dreampose_core.tiny import HEIGHT, WIDTH, tiny_pipeline
 from tests.dreampose_core.tiny_clips import save_clips

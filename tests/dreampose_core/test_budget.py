@@ -8,11 +8,11 @@ import torch
 
 from benchmarks.memory import decoder_step, unet_step
 from benchmarks.random_models import SIZES, build_model
-from dreampose_core.budget import bytes_kept, finetune_need, matrix_rate, room_for_finetune
-from dreampose_core.finetune import finetune_looks
+from dreampose_core.finetune.budget import bytes_kept, finetune_need, matrix_rate, room_for_finetune
+from dreampose_core.finetune.finetune import finetune_looks
+from dreampose_core.finetune.trainable import unet_to_train, vae_to_train
+from dreampose_core.finetune.tuning import TUNINGS, FinetuneSettings, has_eight_bit, tuning_of
 from dreampose_core.memory import free_on
-from dreampose_core.trainable import unet_to_train, vae_to_train
-from dreampose_core.tuning import TUNINGS, FinetuneSettings, has_eight_bit, tuning_of
 from pose_tools.errors import BadInput
 from tests.dreampose_core.tiny import HEIGHT, WIDTH, tiny_looks, tiny_pipeline
 

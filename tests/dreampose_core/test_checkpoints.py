@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dreampose_core.checkpoints import (
+from dreampose_core.weights.checkpoints import (
     Tuned,
     fingerprint,
     load_model,
@@ -211,7 +211,7 @@ def test_a_full_disk_is_said_plainly_and_nothing_is_lost(tmp_path):
 import errno, resource, signal, sys
 from pathlib import Path
 import torch
-from dreampose_core import checkpoints
+from dreampose_core.weights import checkpoints
 from pose_tools.errors import BadInput
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))

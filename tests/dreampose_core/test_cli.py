@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dreampose_core.__main__ import main
-from dreampose_core.library import Library
+from dreampose_core.library.library import Library
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import probe, write_video
 from tests.dreampose_core.tiny_profile import FOLDER, HEIGHT, WIDTH

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dreampose_core.carry import Carried
-from dreampose_core.colours import MOST, match_colours
+from dreampose_core.film.colours import MOST, match_colours
 
 SIZE = 160, 128
 

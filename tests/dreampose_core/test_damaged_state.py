@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from dreampose_core.checkpoints import load_tensors, save_tensors, tuned_settings
-from dreampose_core.finetune import finetune_looks
+from dreampose_core.finetune.finetune import finetune_looks
+from dreampose_core.finetune.stages import Stage, run_stage
 from dreampose_core.progress import Cancelled
-from dreampose_core.stages import Stage, run_stage
+from dreampose_core.weights.checkpoints import load_tensors, save_tensors, tuned_settings
 from pose_tools.errors import BadInput
 from tests.dreampose_core.test_finetune import SETTINGS, weights
 from tests.dreampose_core.tiny import tiny_looks, tiny_pipeline

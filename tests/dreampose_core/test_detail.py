@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from dreampose_core.carry import Carried
-from dreampose_core.detail import lay_detail
-from dreampose_core.finishing import Finish
+from dreampose_core.film.detail import lay_detail
+from dreampose_core.film.finishing import Finish
 from pose_tools.sequence import PoseSequence
 
 HEIGHT, WIDTH, TIMES = 40, 32, 2

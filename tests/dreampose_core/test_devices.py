@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.utils.checkpoint as checkpointing
 
-from dreampose_core import finetune
-from dreampose_core.tuning import FinetuneSettings
+from dreampose_core.finetune import finetune
+from dreampose_core.finetune.tuning import FinetuneSettings
 from tests.dreampose_core.elsewhere import DEVICE, Autocast, Elsewhere, Watching, send
 from tests.dreampose_core.tiny import HEIGHT, WIDTH, tiny_carried, tiny_looks, tiny_photo, tiny_pipeline, tiny_poses
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from dreampose_core.disk import KEPT, STATE, written_by_finetune
-from dreampose_core.finetune import finetune_looks
+from dreampose_core.finetune.disk import KEPT, STATE, written_by_finetune
+from dreampose_core.finetune.finetune import finetune_looks
+from dreampose_core.finetune.trainable import unet_to_train
+from dreampose_core.finetune.tuning import FinetuneSettings
 from dreampose_core.jobs import client
-from dreampose_core.library import Library
+from dreampose_core.library.library import Library
 from dreampose_core.profiles import PROFILES
 from dreampose_core.settings import AnimateSettings
-from dreampose_core.trainable import unet_to_train
-from dreampose_core.tuning import FinetuneSettings
 from pose_tools.errors import BadInput
 from tests.dreampose_core.person import draw_person
 from tests.dreampose_core.tiny import tiny_looks, tiny_pipeline

@@ -10,9 +10,9 @@ from scipy.linalg import sqrtm
 from torch import nn
 
 from dreampose_core.__main__ import main
-from dreampose_core.metrics import psnr, ssim
-from dreampose_core.perceptual import find_networks, frechet_distance
-from dreampose_core.reenactment import carry_along
+from dreampose_core.evaluation.metrics import psnr, ssim
+from dreampose_core.evaluation.perceptual import find_networks, frechet_distance
+from dreampose_core.evaluation.reenactment import carry_along
 from dreampose_core.training.clips import load_clips
 from pose_tools.errors import BadInput
 from pose_tools.sequence import PoseSequence

@@ -13,7 +13,7 @@ from dreampose_core.extraction import expected_to_read
 from dreampose_core.fitting import Fitting, fit_motion, keep_time, placed
 from dreampose_core.jobs import client
 from dreampose_core.jobs.inline import do_job, take_job
-from dreampose_core.library import Library
+from dreampose_core.library.library import Library
 from dreampose_core.photo import open_photo
 from dreampose_core.settings import AnimateSettings
 from dreampose_core.subject import prepare_subject

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from dreampose_core.checkpoints import load_tuned, read_tuned
-from dreampose_core.crops import Crop, apply_crop, draw_crops, look_of_crop, looks_of
 from dreampose_core.encoding import fast_math
-from dreampose_core.finetune import FinetuneSettings, finetune_looks, finetune_subject
+from dreampose_core.finetune.crops import Crop, apply_crop, draw_crops, look_of_crop, looks_of
+from dreampose_core.finetune.finetune import FinetuneSettings, finetune_looks, finetune_subject
+from dreampose_core.finetune.subject_cache import build_cache, hide_parts
+from dreampose_core.finetune.trainable import unet_to_train, vae_to_train
+from dreampose_core.finetune.tuning import has_eight_bit
 from dreampose_core.progress import Cancelled
-from dreampose_core.subject_cache import build_cache, hide_parts
-from dreampose_core.trainable import unet_to_train, vae_to_train
-from dreampose_core.tuning import has_eight_bit
+from dreampose_core.weights.checkpoints import load_tuned, read_tuned
 from pose_tools.body.charts import mirror_iuv
 from tests.dreampose_core.tiny import tiny_carried, tiny_looks, tiny_photo, tiny_pipeline, tiny_poses
 
@@ -40,7 +40,7 @@ SETTINGS = FinetuneSettings(
 RUN = """
 import os, signal, sys
 from pathlib import Path
-from dreampose_core.finetune import finetune_looks
+from dreampose_core.finetune.finetune import finetune_looks
 from tests.dreampose_core.test_finetune import SETTINGS
 from tests.dreampose_core.tiny import tiny_looks, tiny_pipeline
 

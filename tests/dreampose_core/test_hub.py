@@ -9,9 +9,9 @@ import huggingface_hub
 import pytest
 from safetensors.torch import load_file
 
-from dreampose_core import hub
 from dreampose_core.__main__ import main
 from dreampose_core.profiles import PROFILES, SD1, find_profile
+from dreampose_core.weights import hub
 from tests.dreampose_core.tiny_base import save_authors, save_base, small_profile
 
 

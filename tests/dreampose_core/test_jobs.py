@@ -16,7 +16,7 @@ from PIL import Image
 from dreampose_core.jobs import client
 from dreampose_core.jobs.lock import is_held, lock_path, take
 from dreampose_core.jobs.store import Store
-from dreampose_core.library import LOCAL, Library, new_visitor
+from dreampose_core.library.library import LOCAL, Library, new_visitor
 from dreampose_core.page.house import House
 from dreampose_core.page.service import Service
 from dreampose_core.page.views import progress_view

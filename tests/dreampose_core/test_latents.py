@@ -11,12 +11,12 @@ import torch
 from accelerate import Accelerator
 
 from dreampose_core.__main__ import main
-from dreampose_core.checkpoints import load_model
 from dreampose_core.training import latents as made
 from dreampose_core.training.base import train_base
 from dreampose_core.training.clips import load_clips
 from dreampose_core.training.latents import fill_latents, open_latents, say_size
 from dreampose_core.training.pairs import batches, draw_pairs
+from dreampose_core.weights.checkpoints import load_model
 from pose_tools.errors import BadInput
 from tests.dreampose_core.test_base_training import SETTINGS, losses
 from tests.dreampose_core.tiny import tiny_pipeline

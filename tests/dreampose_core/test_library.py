@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreampose_core import library as module
-from dreampose_core.files import read_json, write_json, write_picture
-from dreampose_core.library import (
+from dreampose_core.library import library as module
+from dreampose_core.library.files import read_json, write_json, write_picture
+from dreampose_core.library.library import (
     LOCAL,
     Library,
     clear_leftovers,

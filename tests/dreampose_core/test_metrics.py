@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dreampose_core import metrics
+from dreampose_core.evaluation import metrics
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dreampose_core import finishing
-from dreampose_core.files import read_json, write_picture
-from dreampose_core.library import Library
+from dreampose_core.film import finishing
+from dreampose_core.library.files import read_json, write_picture
+from dreampose_core.library.library import Library
 from dreampose_core.page.views import clip_view
 from dreampose_core.profiles import PROFILES
 from dreampose_core.progress import STAGES, Cancelled, Progress, SecondsLeft

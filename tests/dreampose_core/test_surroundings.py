@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dreampose_core.finishing import Finish
+from dreampose_core.film.finishing import Finish
+from dreampose_core.film.surroundings import MOST_SIDE, Surroundings, surroundings_of
 from dreampose_core.framing import Frame
 from dreampose_core.subject import Subject, prepare_subject
-from dreampose_core.surroundings import MOST_SIDE, Surroundings, surroundings_of
 from pose_tools.sequence import PoseSequence
 from tests.dreampose_core.person import WALL, draw_person
 

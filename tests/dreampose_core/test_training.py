@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from dreampose_core.checkpoints import load_model
 from dreampose_core.modeling import build_autoencoder, picture_tensor
 from dreampose_core.profiles import find_profile
 from dreampose_core.refiner import Refiner, charts_tensor
 from dreampose_core.training import autoencoder, diffusion, loop, mini, pictures, refiner
 from dreampose_core.training.prepared import Prepared
+from dreampose_core.weights.checkpoints import load_model
 
 
 def test_schedule_warms_up_stays_and_decays():

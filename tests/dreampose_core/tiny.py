@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, PNDMScheduler
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from dreampose_core.carry import Carried
-from dreampose_core.crops import Look
+from dreampose_core.finetune.crops import Look
 from dreampose_core.modeling import ImageAdapter, build_autoencoder, build_unet
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.refiner import Refiner

@@ -7,9 +7,9 @@ from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel
 
-from dreampose_core.authors import OLD_ATTENTION
 from dreampose_core.modeling import ImageAdapter, unet_channels
 from dreampose_core.profiles import Profile
+from dreampose_core.weights.authors import OLD_ATTENTION
 
 HEIGHT, WIDTH = 64, 48
 TOKENS, TOKEN_WIDTH, CELLS = 17, 16, 12

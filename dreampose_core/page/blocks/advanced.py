@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from dreampose_core.background import COLOUR, KEEP, PICTURE, PLAIN
+from dreampose_core.film.background import COLOUR, KEEP, PICTURE, PLAIN
+from dreampose_core.film.surroundings import FILM
 from dreampose_core.page.blocks.controls import QUICK, Photo, slider, view
 from dreampose_core.page.choices import BACKDROPS, BEHIND, COLOURS, MACHINE, SHOWN, SWITCHED, WAYS
 from dreampose_core.page.desks.advanced import Fold, way
@@ -12,7 +13,6 @@ from dreampose_core.page.house import House
 from dreampose_core.page.parts import VISIBLE
 from dreampose_core.profiles import find_profile
 from dreampose_core.settings import RULES, SWITCHES
-from dreampose_core.surroundings import FILM
 
 
 def place(house: House) -> dict[str, gr.blocks.Block]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from dreampose_core.background import COLOUR
+from dreampose_core.film.background import COLOUR
 from dreampose_core.page.choices import HAND, MACHINE, RANGES
 from dreampose_core.page.desks.desk import Desk
 from dreampose_core.page.service import Service

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dreampose_core.checkpoints import FINISHED
-from dreampose_core.entries import SubjectEntry
-from dreampose_core.files import read_json
-from dreampose_core.library import Library
+from dreampose_core.finetune.tuning import DEFAULT_TUNINGS, TUNINGS
+from dreampose_core.library.entries import SubjectEntry
+from dreampose_core.library.files import read_json
+from dreampose_core.library.library import Library
 from dreampose_core.more_photos import MOST_MORE, open_more
 from dreampose_core.page.choices import SAMPLERS, WAYS
 from dreampose_core.page.house import House
@@ -23,7 +23,7 @@ from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
 from dreampose_core.page.views import pixels_data
 from dreampose_core.profiles import Profile
 from dreampose_core.schedulers import SCHEDULERS
-from dreampose_core.tuning import DEFAULT_TUNINGS, TUNINGS
+from dreampose_core.weights.checkpoints import FINISHED
 from pose_tools.errors import BadInput
 
 THUMBNAIL = (96, 120)  # pixels (width, height)

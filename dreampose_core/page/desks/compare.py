@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dreampose_core.entries import ClipEntry
-from dreampose_core.library import Library
+from dreampose_core.library.entries import ClipEntry
+from dreampose_core.library.library import Library
 from dreampose_core.page.comparison import (
     MOST_FRAMES,
     Wish,

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dreampose_core.entries import ClipEntry
 from dreampose_core.jobs import client
-from dreampose_core.library import Library, shared_clip
+from dreampose_core.library.entries import ClipEntry
+from dreampose_core.library.library import Library, shared_clip
 from dreampose_core.page.composer import Composer
 from dreampose_core.page.desks.advanced import Fold
 from dreampose_core.page.desks.compare import NOTHING, CompareDesk

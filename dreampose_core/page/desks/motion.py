@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dreampose_core.extraction import MAX_SECONDS
 from dreampose_core.fitting import Fitting
 from dreampose_core.jobs import client
-from dreampose_core.library import Library
+from dreampose_core.library.library import Library
 from dreampose_core.page.choices import LEAST_FRAMES, MOST_FRAMES
 from dreampose_core.page.handout import Handout
 from dreampose_core.page.house import House

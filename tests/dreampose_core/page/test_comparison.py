@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dreampose_core.files import read_json, write_json
 from dreampose_core.jobs.client import status
-from dreampose_core.library import Library, new_id, new_visitor
+from dreampose_core.library.files import read_json, write_json
+from dreampose_core.library.library import Library, new_id, new_visitor
 from dreampose_core.page import composer
 from dreampose_core.page.comparison import (
     common_rate,

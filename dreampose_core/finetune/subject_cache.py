@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dreampose_core.crops import Look, apply_crop, draw_crops, look_of_crop
 from dreampose_core.encoding import fast_math, visibility_plane
+from dreampose_core.finetune.crops import Look, apply_crop, draw_crops, look_of_crop
 from dreampose_core.modeling import CARRIED_CHANNELS, LATENT_CHANNELS, LATENT_STRIDE, POSE_CHANNELS, chart_planes
 from dreampose_core.pipeline import DreamPosePipeline
 

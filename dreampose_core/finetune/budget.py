@@ -21,11 +21,11 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
 from dreampose_core import memory
+from dreampose_core.finetune.subject_cache import ENCODE_BATCH
+from dreampose_core.finetune.trainable import frozen_type, training_type
+from dreampose_core.finetune.tuning import DECODER, LORA_LAYERS, FinetuneSettings, has_eight_bit
 from dreampose_core.modeling import LATENT_STRIDE
 from dreampose_core.pipeline import DreamPosePipeline
-from dreampose_core.subject_cache import ENCODE_BATCH
-from dreampose_core.trainable import frozen_type, training_type
-from dreampose_core.tuning import DECODER, LORA_LAYERS, FinetuneSettings, has_eight_bit
 from pose_tools.errors import BadInput
 
 

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dreampose_core.entries import ClipEntry, MotionEntry, SubjectEntry, clip_entry, motion_entry, subject_entry
-from dreampose_core.files import read_json, write_json, write_thumbnail
+from dreampose_core.library.entries import ClipEntry, MotionEntry, SubjectEntry, clip_entry, motion_entry, subject_entry
+from dreampose_core.library.files import read_json, write_json, write_thumbnail
 from pose_tools.errors import BadInput
 
 LOCAL = "local"  # the visitor of a single-user library on localhost, which never expires

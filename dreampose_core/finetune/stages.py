@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dreampose_core.checkpoints import load_tensors, remove, save_tensors
 from dreampose_core.progress import Progress, Report
+from dreampose_core.weights.checkpoints import load_tensors, remove, save_tensors
 from pose_tools.errors import BadInput
 
 WARMUP = 5  # steps

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dreampose_core.carry import Carried, make_sheet
-from dreampose_core.checkpoints import new_folder
-from dreampose_core.evaluation import Compared, clip_pictures, read_clip
-from dreampose_core.finishing import Moves
+from dreampose_core.evaluation.evaluation import Compared, clip_pictures, read_clip
+from dreampose_core.film.finishing import Moves
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.training.base import check_fit
 from dreampose_core.training.clips import Clip, Clips
+from dreampose_core.weights.checkpoints import new_folder
 from pose_tools.body.chart_track import fit_sequence, holds, key_bodies
 from pose_tools.body.figure import Pose
 from pose_tools.body.fit import FittedBody

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from dreampose_core.metrics import l1, psnr, ssim
-from dreampose_core.perceptual import FID, Networks, frechet_distance
+from dreampose_core.evaluation.metrics import l1, psnr, ssim
+from dreampose_core.evaluation.perceptual import FID, Networks, frechet_distance
 from pose_tools.errors import BadInput
 from pose_tools.video import VIDEOS, read_frames
 

@@ -14,7 +14,7 @@ from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
 from dreampose_core.carry.views import HEAD_PARTS
-from dreampose_core.metrics import unsteadiness
+from dreampose_core.evaluation.metrics import unsteadiness
 
 GARMENT_PARTS = (1, 2, 7, 8, 9, 10, 15, 16, 17, 18)  # trunk, thighs and upper arms
 MOST_FRAMES = 120  # of a long film, its first ones, that are worth reading

@@ -19,7 +19,7 @@ from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers, enable_progress_bars
 
-from dreampose_core.checkpoints import plain_disk_errors
+from dreampose_core.weights.checkpoints import plain_disk_errors
 from pose_tools.errors import BadInput
 
 NETWORK = (*HfHubHTTPError.__bases__, OSError)  # whatever the Hub's client speaks with: no address, no line, cut off

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dreampose_core.background import Matte, before, matte, standing
 from dreampose_core.carry import STILL, Carried, Sheet, carry, smaller
-from dreampose_core.detail import lay_detail
-from dreampose_core.surroundings import Surroundings
+from dreampose_core.film.background import Matte, before, matte, standing
+from dreampose_core.film.detail import lay_detail
+from dreampose_core.film.surroundings import Surroundings
 from pose_tools.body.figure import Pose
 from pose_tools.sequence import PoseSequence
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dreampose_core.headers import count_weights, whole
-from dreampose_core.tuning import DECODER, LORA_LAYERS, FinetuneSettings
+from dreampose_core.finetune.tuning import DECODER, LORA_LAYERS, FinetuneSettings
+from dreampose_core.weights.headers import count_weights, whole
 
 STATE = 4 * 4  # bytes for each trained weight in a stage's state: as it is, at its best, and two averages of Adam
 KEPT = 2  # bytes for each in the tuned subject, which has half precision

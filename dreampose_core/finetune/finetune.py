@@ -28,8 +28,16 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-from dreampose_core.budget import room_for_finetune
-from dreampose_core.checkpoints import (
+from dreampose_core.finetune.budget import room_for_finetune
+from dreampose_core.finetune.crops import Look, looks_of
+from dreampose_core.finetune.stages import STARTS_OVER, Stage, draw_generator, run_stage
+from dreampose_core.finetune.subject_cache import Cache, build_cache, hide_parts, shapes_of
+from dreampose_core.finetune.trainable import copy_to_train, frozen_type, training_math, unet_to_train, vae_to_train
+from dreampose_core.finetune.tuning import FinetuneSettings
+from dreampose_core.modeling import LATENT_STRIDE
+from dreampose_core.pipeline import DreamPosePipeline, drop_conditions
+from dreampose_core.progress import Progress, Report, silent
+from dreampose_core.weights.checkpoints import (
     DOWN,
     UP,
     Tuned,
@@ -42,14 +50,6 @@ from dreampose_core.checkpoints import (
     save_tensors,
     save_tuned,
 )
-from dreampose_core.crops import Look, looks_of
-from dreampose_core.modeling import LATENT_STRIDE
-from dreampose_core.pipeline import DreamPosePipeline, drop_conditions
-from dreampose_core.progress import Progress, Report, silent
-from dreampose_core.stages import STARTS_OVER, Stage, draw_generator, run_stage
-from dreampose_core.subject_cache import Cache, build_cache, hide_parts, shapes_of
-from dreampose_core.trainable import copy_to_train, frozen_type, training_math, unet_to_train, vae_to_train
-from dreampose_core.tuning import FinetuneSettings
 from pose_tools.errors import BadInput
 from pose_tools.files import replacing
 from pose_tools.sequence import PoseSequence

@@ -23,10 +23,10 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import CLIPVisionModel
 
-from dreampose_core.authors import put_weights, read_checkpoint
-from dreampose_core.checkpoints import new_folder
 from dreampose_core.modeling import LATENT_CHANNELS, LATENT_STRIDE, ImageAdapter, unet_channels
 from dreampose_core.pipeline import DreamPosePipeline
+from dreampose_core.weights.authors import put_weights, read_checkpoint
+from dreampose_core.weights.checkpoints import new_folder
 from pose_tools.errors import BadInput
 
 SHARD = "2GB"  # largest file of weights that is written

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 
 from dreampose_core.encoding import fast_math
-from dreampose_core.tuning import DECODER, LORA_LAYERS, FinetuneSettings
+from dreampose_core.finetune.tuning import DECODER, LORA_LAYERS, FinetuneSettings
 
 
 def training_math(device: torch.device) -> AbstractContextManager:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreampose_core.files import read_json
+from dreampose_core.library.files import read_json
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,7 @@
+"""How near pictures are to the true ones.
+
+metrics.py      measures on arrays
+perceptual.py   measures by networks that are not part of the project
+evaluation.py   the paper's table
+reenactment.py  clips of a test set made again from their first frames
+"""
