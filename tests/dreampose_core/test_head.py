@@ -10,12 +10,15 @@ import pytest
 
 from dreampose_core.carry import carry, make_sheet
 from dreampose_core.carry.head.around import Around, lay_around, measure_skull
+from dreampose_core.carry.head.behind import look_at_head
 from dreampose_core.carry.quilt import largest_piece, quilt
-from pose_tools.body.figure import Camera, Pose, load_figure
+from dreampose_core.carry.views import HEAD_PARTS, view_body
+from pose_tools.body.figure import Camera, Pose, bone_transforms, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
-from pose_tools.body.raster import draw_iuv
+from pose_tools.body.raster import draw_iuv, raster
 
 SKIN, DRESS, HAIR, LIPS = (224, 172, 140), (40, 60, 170), (60, 35, 20), (170, 20, 50)
+EYES = (50, 40, 60)
 WIDTH, HEIGHT = 96, 120
 SCALE = 270.0  # pixels a metre: head and shoulders fill the picture
 
@@ -111,6 +114,55 @@ def test_the_profile_is_the_figures_own(bust):
     own, figure = (where[face, ::-1].argmax(1) for where in (drawn.alpha > 0.5, drawn.iuv[..., 0] > 0))
     assert figure.min() < figure[0] - 1  # the nose
     assert np.abs(own - figure).max() <= 2
+
+
+def _bald(pose: Pose) -> tuple[np.ndarray, FittedBody]:
+    """The figure's own head with dark eyes, and the body under it."""
+    figure, camera = load_figure(), Camera(SCALE, WIDTH / 2, 245.0, WIDTH, HEIGHT)
+    body = FittedBody(np.zeros(len(figure.modes)), pose, camera, 1.0, 0.0)
+    points = camera.with_depth(pose_vertices(figure, body.shape, pose)).astype(np.float32)
+    hits = raster(points, figure.faces, WIDTH, HEIGHT)
+    rest = np.einsum("kc,kcv->kv", hits.barycentric, figure.rest_vertices(body.shape)[figure.faces[hits.face]])
+    skull = measure_skull(body.shape)
+    eyes = (np.abs(np.abs(rest[:, 0]) - 0.033) < 0.014) & (np.abs(rest[:, 2] - skull.height(0.5)) < 0.009)
+    photo = np.full((HEIGHT * WIDTH, 3), 200, np.uint8)
+    part = draw_iuv(figure, body.shape, pose, camera)[..., 0].ravel()
+    photo[part > 0] = DRESS
+    photo[np.isin(part, HEAD_PARTS)] = SKIN
+    photo[hits.pixel[eyes & (rest[:, 1] < np.median(skull.points[:, 1]))]] = EYES
+    return photo.reshape(HEIGHT, WIDTH, 3), body
+
+
+@pytest.mark.parametrize("degrees", [-40, 40])
+def test_a_face_that_looked_aside_has_two_eyes_when_it_turns_to_the_front(degrees):
+    true, front = _bald(Pose.rest())
+    photo, body = _bald(_turned(Pose.rest(), degrees))
+    mask = cv2.GaussianBlur((photo != 200).any(-1).astype(np.float32), (0, 0), 0.7)
+    drawn = carry(make_sheet(photo, mask, body), front.pose).picture
+    _, chin = _head_rows(front)
+    wanted, found = (_like(picture, EYES, 60)[:chin] for picture in (true, drawn))
+    for half in (np.s_[:, : WIDTH // 2], np.s_[:, WIDTH // 2 :]):
+        assert (wanted & found)[half].sum() > 0.5 * wanted[half].sum()
+        assert found[half].sum() < 1.6 * wanted[half].sum()
+
+
+def test_hair_that_hangs_beside_a_face_is_hair_over_its_cheek_but_brows_are_not():
+    photo, mask, body = _drawn()
+    figure = load_figure()
+    view = view_body(figure, body.shape, bone_transforms(figure, body.shape, body.pose), body.camera)
+    crown, chin = _head_rows(body)
+    skull = np.isin(view.part, HEAD_PARTS)
+    side = np.array([np.flatnonzero(row)[-1] if row.any() else 0 for row in skull])
+    hanging, brow = np.zeros((2, HEIGHT, WIDTH), bool)
+    for row in range(crown, chin):
+        hanging[row, side[row] - 5 : side[row] + 9] = True
+    brow[crown + round(0.45 * (chin - crown)), WIDTH // 2 - 16 : WIDTH // 2 + 10] = True
+    photo[hanging | brow] = HAIR
+    looks = look_at_head(photo, mask > 0.5, view)
+    trunk = look_at_head(photo, (mask > 0.5) | hanging, view)
+    cheek = hanging & skull & (np.arange(HEIGHT)[:, None] > (crown + chin) / 2)
+    assert trunk.hair[cheek].mean() > 0.8
+    assert not (trunk.hair & brow & ~hanging).any() and not (looks.hair & brow & ~hanging).any()
 
 
 def test_a_lock_that_stands_out_has_no_volume(bust):

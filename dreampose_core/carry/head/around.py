@@ -172,7 +172,9 @@ def paint_around(
         middle = _middle(map_, skull, shown, labels[1] & ~zone)
         detail = np.concatenate([shown - plain, (sure[..., 0] * grow(bare, 2))[..., None]], -1)
         other = _mirrored(detail, middle)
-        far = turned * _far(map_, camera, middle[0])[:, None]
+        # the shadow below a jaw is no feature
+        above = np.clip((_jaw(map_, skull) - np.arange(size[0])[:, None]) / 6, 0, 1)[..., None]
+        far = turned * above * _far(map_, camera, middle[0])[:, None]
         out = plain + other[..., :3] * other[..., 3:] * far
         sure = sure * (1 - far * grow(bare, 2)[..., None])
     if zone.any():
@@ -196,6 +198,11 @@ def paint_around(
     edge = _closed(lambda hair: _ragged(hair, ragged), zone)
     out = np.concatenate([out * (1 - sure) + shown * sure, 255 * clear[..., None], 16 * edge[..., None]], -1)
     return np.pad(np.clip(out + 0.5, 0, 255).astype(np.uint8), ((0, 0), (_EDGE, _EDGE), (0, 0)), mode="wrap")
+
+
+def _jaw(map_: Around, skull: Skull) -> np.ndarray:
+    """(w,) rows of the jaw's lower edge."""
+    return map_.row(skull.height(np.interp(np.abs(map_.degrees()), (0, 40, 95, 180), (0, 0.03, 0.22, 0.25))), 0.08)
 
 
 def _far(map_: Around, camera: float, middle: float) -> np.ndarray:
@@ -380,7 +387,7 @@ def _skin(map_: Around, skull: Skull, shown: np.ndarray, skin: np.ndarray, known
         return np.broadcast_to(np.median(shown[known], 0) if known.any() else 128.0, shown.shape).astype(np.float32)
     degrees = map_.degrees()
     rows = np.arange(len(known))[:, None]
-    jaw = map_.row(skull.height(np.interp(np.abs(degrees), (0, 40, 95, 180), (0, 0.03, 0.22, 0.25))), 0.08)[None]
+    jaw = _jaw(map_, skull)[None]
     beard = map_.row(skull.height(0.33), 0.08)
     away = np.abs(degrees)
     left = np.where(away < 90, degrees / 90, np.sign(degrees) * (180 - away) / 90) / 2 + 0.5
