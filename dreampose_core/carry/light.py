@@ -20,8 +20,11 @@ _USUAL = np.array([0.0, -0.6, 0.7])  # b where nothing is known: from the front 
 _SPREAD = 0.6  # of b about that
 _STRONGEST = 2.5  # |b|
 _ALIKE = 100  # neighbouring pixels that are wrong together: folds and prints
-_CHROMA, _BRIGHTNESS = 10, 60  # of Lab: how far the colours of one cloth lie apart
-_LEAST = 60  # pixels of a colour that tell of light
+_CHROMA = 10  # of Lab's a and b: how far the hues of one cloth lie apart
+_STEP, _NEAR = 0.5, 0.45  # of log brightness: what between neighbours, and what between parts, is no shading
+_LEAST = 40  # pixels of a colour that tell of light
+_CLIPPED = 4, 251  # levels at and beyond which a photo tells nothing
+_DARK = 1e-3  # of white: darker tells little
 _GAMMA = 2.2
 _RIM = 6.0  # pixels from the outline in which front and back turn into each other
 _SOFT = 2.0  # pixels over which normals are averaged
@@ -52,16 +55,15 @@ def brightness(normal: np.ndarray, light: np.ndarray) -> np.ndarray:
 def read_light(colours: np.ndarray, where: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """(3,) f64, b: the likeliest light of a photo with colours (h,w,3) uint8, of those pixels (h,w) bool whose normals
     (h,w,3) are known. The usual one where nothing can be told."""
-    lab = cv2.cvtColor(cv2.GaussianBlur(colours, (0, 0), 1.0).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[where]
-    bright = np.log((cv2.GaussianBlur(colours, (0, 0), 1.0)[where] / 255.0) ** _GAMMA @ np.full(3, 1 / 3) + 0.005)
-    kinds = np.floor(lab / (_BRIGHTNESS, _CHROMA, _CHROMA))
-    _, kind, count = np.unique(kinds, axis=0, return_inverse=True, return_counts=True)
-    kind = kind.ravel()
-    often = count[kind] >= _LEAST
-    if not often.any():
+    where = where & (colours.max(-1) < _CLIPPED[1]) & (colours.max(-1) > _CLIPPED[0])
+    colours = cv2.GaussianBlur(colours.astype(np.float32) / 255, (0, 0), 1.0)
+    bright = np.log((colours**_GAMMA).mean(-1) + _DARK)
+    kind = _cloths(colours, bright, where)
+    told = kind >= 0
+    if not told.any():
         return _USUAL.copy()
-    _, kind, count = np.unique(kind[often], return_inverse=True, return_counts=True)
-    bright, facing = bright[often], normal[where][often]
+    _, kind, count = np.unique(kind[told], return_inverse=True, return_counts=True)
+    bright, facing = bright[told], normal[told]
     spread = np.sqrt(np.bincount(kind, (bright - (np.bincount(kind, bright) / count)[kind]) ** 2) / count) + 0.1
     sure = 1 / (spread[kind] * np.sqrt(_ALIKE))
 
@@ -72,6 +74,28 @@ def read_light(colours: np.ndarray, where: np.ndarray, normal: np.ndarray) -> np
 
     light = least_squares(errors, _USUAL, x_scale=_SPREAD, diff_step=1e-3).x
     return light * min(1, _STRONGEST / max(float(np.linalg.norm(light)), 1e-9))
+
+
+def _cloths(colours: np.ndarray, bright: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """(h,w) int: which of the person's colours each pixel (h,w) bool has, -1 for none that is seen enough of.
+
+    Light changes slowly over a surface. What has a step at its border is another cloth, unless it is nearly as bright
+    and of the same hue: skin on either side of a coat.
+    """
+    square = np.ones((3, 3), np.uint8)
+    even = where & (cv2.dilate(bright, square) - cv2.erode(bright, square) < _STEP)
+    hues = np.floor(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB)[..., 1:] / _CHROMA).astype(int)
+    out, kinds = np.full(where.shape, -1), 0
+    for hue in np.unique(hues[even], axis=0):
+        mine = even & (hues == hue).all(-1)
+        count, part, stats, _ = cv2.connectedComponentsWithStats(mine.astype(np.uint8), connectivity=4)
+        large = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= _LEAST]
+        levels = np.array([np.median(bright[part == i]) for i in large])
+        order = np.argsort(levels)
+        for step, i in enumerate(order):
+            kinds += step == 0 or levels[i] - levels[order[step - 1]] > _NEAR
+            out[part == large[i]] = kinds
+    return out
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -27,9 +27,11 @@ def _body(yaw: float = 0.0) -> FittedBody:
     return FittedBody(shape, replace(_standing(), yaw=yaw), Camera(120.0, 96, 118.0, 192, 240), 1.0, 0.0)
 
 
-def _lit(body: FittedBody, light: np.ndarray, halves: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def _lit(
+    body: FittedBody, light: np.ndarray, halves: tuple[float, float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Picture and mask of the body in a coat, as matt as chalk (Lambert) in that light and half as much from
-    everywhere; with halves, black on its left and white on its right."""
+    everywhere; with halves, of these two greys on its left and on its right."""
     figure = load_figure()
     vertices = pose_vertices(figure, body.shape, body.pose)
     hits = raster(body.camera.with_depth(vertices), figure.faces, body.camera.width, body.camera.height)
@@ -42,7 +44,7 @@ def _lit(body: FittedBody, light: np.ndarray, halves: bool = False) -> tuple[np.
     own = np.where(np.isin(part, (3, 4, 5, 6, 23, 24))[:, None], SKIN, COAT) / 255
     if halves:
         left = (hits.pixel % body.camera.width < body.camera.cx)[:, None]
-        own = np.where(np.isin(part, (3, 4, 5, 6, 23, 24))[:, None], own, np.where(left, 0.1, 0.9))
+        own = np.where(np.isin(part, (3, 4, 5, 6, 23, 24))[:, None], own, np.where(left, *halves))
     linear = own**2.2 * (0.5 + np.maximum(normal @ light, 0))[:, None]
     picture = np.full((body.camera.height * body.camera.width, 3), GREY, np.uint8)
     picture[hits.pixel] = 255 * np.clip(linear, 0, 1) ** (1 / 2.2) + 0.5
@@ -89,10 +91,27 @@ def test_in_the_photos_pose_the_photo_comes_back(from_the_left):
     assert np.abs(drawn.picture[inside].astype(float) - photo[inside]).mean() < 4
 
 
-def test_a_coat_of_two_colours_is_no_light():
+@pytest.mark.parametrize("halves", [(0.1, 0.9), (0.2, 0.45), (0.1, 0.4), (0.6, 0.9)])
+def test_a_coat_of_two_colours_is_no_light(halves):
     body = _body()
-    sheet = make_sheet(*_lit(body, np.array([0, -0.9, 0.3]), halves=True), body)
+    sheet = make_sheet(*_lit(body, np.array([0, -0.9, 0.3]), halves), body)
     assert abs(sheet.light[0]) < 0.25
+
+
+def test_a_photo_without_colours_is_lit_from_the_same_side(from_the_left):
+    body, sheet = from_the_left
+    photo, mask = _lit(body, LEFT)
+    grey = make_sheet(np.repeat(photo.mean(-1, keepdims=True).astype(np.uint8), 3, -1), mask, body).light
+    assert grey @ sheet.light / np.linalg.norm(grey) / np.linalg.norm(sheet.light) > 0.95
+
+
+def test_a_dark_photo_has_the_same_light_and_a_clipped_one_tells_nothing(from_the_left):
+    body, sheet = from_the_left
+    photo, mask = _lit(body, LEFT)
+    dark = make_sheet((photo * 0.25).astype(np.uint8), mask, body).light
+    assert dark @ sheet.light / np.linalg.norm(dark) / np.linalg.norm(sheet.light) > 0.95
+    nowhere = make_sheet(np.full_like(photo, 255), mask, body).light
+    assert nowhere[0] == 0 and nowhere[1] < 0 < nowhere[2]
 
 
 def test_where_nothing_is_seen_the_light_is_the_usual():
