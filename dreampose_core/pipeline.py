@@ -17,6 +17,7 @@ batches that fit the memory, conditions of no weight are not computed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPVisionModel
 
+from dreampose_core.ahead import made_ahead
 from dreampose_core.conditions import ConditionPipeline, PhotoCode
 from dreampose_core.encoding import fast_math
 from dreampose_core.film.colours import match_colours
@@ -309,11 +311,10 @@ class DreamPosePipeline(ConditionPipeline):
         planes = self.pose_channels(poses).to(code.latents)
         wanted = set(range(len(poses)) if only is None else only)
         done = len(poses) - len(wanted)
-        for first in range(0, len(poses), batch_size):
-            batch = list(range(first, min(first + batch_size, len(poses))))
-            if wanted.isdisjoint(batch):
-                continue
-            pictures = [carried[i] for i in batch] if carried is not None else None
+        every = [list(range(i, min(i + batch_size, len(poses)))) for i in range(0, len(poses), batch_size)]
+        batches = [batch for batch in every if not wanted.isdisjoint(batch)]
+        drawn = repeat(None) if carried is None else made_ahead(carried, batches, planes.device.type != "cpu")
+        for batch, pictures in zip(batches, drawn):  # noqa: B905  the second may be endless
             now = Progress("render", done, len(poses))
             with fast_math(self._execution_device):
                 seen = self.encode_carried(pictures).to(planes) if encoded and pictures is not None else None
