@@ -135,9 +135,7 @@ def _feet(
     return feet
 
 
-def _hands(
-    sheet: Sheet, layers: list[_Drawn | None], transforms: np.ndarray, camera: Camera
-) -> list[_Drawn | None]:
+def _hands(sheet: Sheet, layers: list[_Drawn | None], transforms: np.ndarray, camera: Camera) -> list[_Drawn]:
     """Fragments of the hands that are built, from whose place the arms (layers, in place) are taken away."""
     hands = []
     for arm, (side, hand) in zip((ARM_L, ARM_R), each_hand(sheet.hands), strict=True):
@@ -145,9 +143,11 @@ def _hands(
         drawn = layers[arm]
         if not built or drawn is None:
             continue
-        layers[arm] = replace(drawn, alpha=drawn.alpha * arm_share(hand, built, drawn.beyond))
         shown = draw_hand(hand, side, built, sheet.body.shape, transforms, camera)
-        hands.append(None if shown is None else _Drawn(*shown))
+        if shown is None:
+            continue
+        layers[arm] = replace(drawn, alpha=drawn.alpha * arm_share(hand, built, drawn.beyond))
+        hands.append(_Drawn(*shown))
     return hands
 
 
@@ -361,7 +361,7 @@ def _sample(texture: np.ndarray, at: np.ndarray, how: int) -> np.ndarray:
 
 
 def _composite(
-    layers: list[_Drawn | None], hands: list[_Drawn | None], count: int
+    layers: list[_Drawn | None], hands: list[_Drawn], count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Premultiplied colour (count,3), alpha (count,) and visibility (count,), all f32, nearest layer first.
 

@@ -49,7 +49,7 @@ from pose_tools.body.fit import FittedBody
 
 FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
 _VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
-_FORM = 3  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
+_FORM = 4  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet
 from dreampose_core.carry.hands.drawing import arm_share, built_share, draw_hand
-from dreampose_core.carry.hands.reading import NO_HAND, SIDES, Hand, beyond_wrist, read_hand
+from dreampose_core.carry.hands.reading import _CUFFS, NO_HAND, SIDES, Hand, beyond_wrist, read_hand
 from dreampose_core.carry.views import ARM_L, ARM_R, part_groups
 from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody
@@ -108,6 +108,24 @@ def test_arm_and_hand_never_let_one_see_through_both(built):
     assert (share[along < -0.02] == 1).all()
     drawn = draw_hand(hand, "L", built, SHAPE, _turned(0, 1), CAMERA)
     assert share.min() + drawn.alpha.max() >= 0.99
+
+
+@pytest.mark.parametrize("start", [start for start in _CUFFS if start >= 0])
+def test_a_hand_is_built_below_a_sleeve_of_any_length(start):
+    hand = replace(NO_HAND, built=True, girth=0.9, skin=np.array(BODY, float), wrist=np.array(BODY, float))
+    whole, drawn = (
+        draw_hand(replace(hand, start=begin), "L", 1.0, SHAPE, _turned(0, 1), CAMERA) for begin in (0.0, start)
+    )
+    ends = [one.pixel[one.alpha > 0.5] // WIDTH for one in (whole, drawn)]
+    assert ends[1].max() == ends[0].max()  # the fingers' tips
+    assert ends[1].min() - ends[0].min() <= start * CAMERA.scale + 1
+
+
+def test_a_hand_that_cannot_be_built_is_left_the_photos(sheet, monkeypatch):
+    pose = replace(sheet.body.pose, yaw=np.pi / 2)
+    without = replace(sheet, hands=np.stack([NO_HAND.to_row()] * 2))
+    monkeypatch.setattr("dreampose_core.carry.draw.draw_hand", lambda *_: None)
+    np.testing.assert_array_equal(carry(sheet, pose).picture, carry(without, pose).picture)
 
 
 def test_a_built_hand_has_fingers_that_can_be_told():

@@ -117,7 +117,9 @@ def _mesh(row: bytes, shape: bytes, side: str) -> _Mesh:
     rest = _gathered(figure.rest_vertices(build), side)
     along = beyond_wrist(rest, figure, build, side)
     bones = [BONES.index(f"{bone}.{side}") for bone in ("lowerarm01", "wrist")]
-    own = (figure.weights[:, bones].sum(1) > 0.9) & (along > hand.start - 2 * _SOFT - 0.005)
+    arm = figure.weights[:, bones].sum(1) > 0.9
+    centre = rest[arm & (np.abs(along) < 0.01)].mean(0)
+    own = arm & (along > hand.start - 2 * _SOFT - 0.005)
     index, faces = np.unique(figure.faces[own[figure.faces].all(1)], return_inverse=True)
     points, along, faces = rest[index], along[index], faces.reshape(-1, 3)
     normal = normals(points, faces)
@@ -126,7 +128,6 @@ def _mesh(row: bytes, shape: bytes, side: str) -> _Mesh:
     # about the arm's axis the wrist is as wide as the photo's
     joints = figure.rest_joints(build)[bones]
     axis = (joints[1] - joints[0]) / np.linalg.norm(joints[1] - joints[0])
-    centre = points[np.abs(along) < 0.01].mean(0)
     across = points - centre - ((points - centre) @ axis)[:, None] * axis
     wide = hand.girth + (1 - hand.girth) * smooth(along, 0, _FLARE)
     points = points + across * (wide - 1)[:, None] + hand.lie
