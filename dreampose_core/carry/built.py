@@ -61,7 +61,7 @@ def to_pixels(parts: list[Samples], window: Camera, corner: np.ndarray, width: i
     return Fragments(pixel, np.stack(rgb, -1), alpha, depth, np.full(len(pixel), seen, np.float32))
 
 
-def normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(N,3) unit normals of a closed surface's points (N,3), outward or inward."""
     a, b, c = (points[faces[:, i]] for i in range(3))
     flat = np.cross(b - a, c - a)

@@ -17,18 +17,20 @@ import numpy as np
 
 from dreampose_core.carry.cloth.drape import hug
 from dreampose_core.carry.cloth.skirt import STILL, hanging, measure_skirt
-from dreampose_core.carry.cloth.wrap import BACK_SEEN, LaidOut, bare_skin, lay_out, wrap
+from dreampose_core.carry.cloth.wrap import LaidOut, bare_skin, lay_out, wrap
 from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
-from dreampose_core.carry.feet.reading import Shoe, as_pair, dress_back, find_shoe, read_footwear, without_straps
-from dreampose_core.carry.fill import grow, local_mean, mirror_fill, shrink, smooth
+from dreampose_core.carry.feet.reading import as_pair, find_shoe, read_footwear, without_straps
+from dreampose_core.carry.fill import grow, shrink, smooth
 from dreampose_core.carry.hands.reading import SIDES, beyond_wrist, read_hand
-from dreampose_core.carry.head.around import lay_around, measure_skull, paint_around
-from dreampose_core.carry.head.behind import Seen, back_colours, look_at_head
+from dreampose_core.carry.head.around import lay_around, measure_skull
+from dreampose_core.carry.head.behind import Seen, look_at_head
+from dreampose_core.carry.head.painting import paint_around
 from dreampose_core.carry.layers import Layers, skin_like, split
 from dreampose_core.carry.light import brightness, normals, read_light
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
 from dreampose_core.carry.piece import Piece, piece_of
 from dreampose_core.carry.relief import Relief, round_layer
+from dreampose_core.carry.textures import make_textures
 from dreampose_core.carry.views import (
     ARM_L,
     ARM_R,
@@ -47,7 +49,6 @@ from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, bone_transforms, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
 
-FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
 _VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
 _FORM = 4  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
@@ -64,9 +65,7 @@ class Sheet:
     background: np.ndarray  # (H,W,3) uint8, the photo without the person
     front: np.ndarray  # (L,H,W,4) uint8 colours and alpha of each layer's front
     back: np.ndarray  # (L,H,W,4) uint8 colours of each layer's back, and their visibility
-    seen: (
-        np.ndarray
-    )  # (L,H,W) uint8 visibility of the front: what the photo shows, and not only what is filled in
+    seen: np.ndarray  # (L,H,W) uint8 visibility of the front: what the photo shows, and not only what is filled in
     rest_front: np.ndarray  # (N,3) f32 metres, the body at rest
     rest_back: np.ndarray  # (N,3) f32
     weights: np.ndarray  # (N,B) f32
@@ -80,7 +79,7 @@ class Sheet:
     flat: np.ndarray  # (h,w,4) uint8 colours and visibility of the layers laid out flat, side by side
     laid: np.ndarray  # (2N,2) f32 where each vertex of the front, then of the back, lies there
     headed: np.ndarray  # (2,N) f32 how far front and back take the unrolled head's texture where it is not seen
-    head: np.ndarray  # (h,w,5) uint8 that texture, see head/around.py
+    head: np.ndarray  # (h,w,5) uint8 that texture, see head/painting.py
     around: np.ndarray  # (6,) f64 how it lies about the head, see head/around.py
     faces: np.ndarray  # (F,3) int32, front faces turn clockwise in the photo
     face_start: np.ndarray  # (2L+1,) int32 first face of each layer's body, then of its fringe
@@ -190,7 +189,7 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     ]
     light = _light(small, layers.label, coverage > 0.9, facing, looks.hair | np.isin(view.part, HEAD_PARTS))
     bright = [brightness(front, light) for front, _ in facing]
-    front, back, seen = _textures(
+    front, back, seen = make_textures(
         cutout.colours, cutout.alpha, layers, looks, reliefs[TRUNK].weights, shoes, bright, unit
     )
     covered = [cv2.resize(one[..., 3], grid, interpolation=cv2.INTER_AREA) / np.float32(255) for one in front]
@@ -314,67 +313,6 @@ def _relief(
     tube = union(tuple(parts))
     hair = hair if group == TRUNK else None
     return round_layer(solid, layers.cut[group], tube, scale, _THICKNESS[group], hair, turned, skirt)
-
-
-def _textures(
-    colours: np.ndarray,
-    alpha: np.ndarray,
-    layers: Layers,
-    looks: Seen,
-    trunk_weights: np.ndarray,
-    shoes: dict[int, Shoe | None],
-    bright: list[np.ndarray],
-    unit: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """front (L,H,W,4), back (L,H,W,4) and seen (L,H,W), uint8, as a Sheet keeps them. bright (h,w) f32: how bright the
-    light makes each layer."""
-    lit = colours
-    height, width = alpha.shape
-    front = np.zeros((GROUPS, height, width, 4), np.uint8)
-    back = np.zeros((GROUPS, height, width, 4), np.uint8)
-    seen = np.zeros((GROUPS, height, width), np.uint8)
-    nobody = layers.label == NO_GROUP
-
-    def full(mask: np.ndarray) -> np.ndarray:
-        return cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-
-    for group in range(GROUPS):
-        own, extent = layers.label == group, layers.extent[group]
-        if not own.any():
-            continue
-        colours = lit / full(bright[group])[..., None]
-        # outside the person a layer may go on: there the photo's alpha is what ends it
-        whole = (extent | (grow(extent, 2) & nobody)).astype(np.float32)
-        share = full(np.maximum(np.clip(1.5 * cv2.GaussianBlur(whole, (0, 0), 1.0) - 0.25, 0, 1), own))
-        # a leg's first pixels below a hem are in its shadow, and mixed with it
-        inner = own & ~grow(~own & ~nobody, 2 if group in (LEG_L, LEG_R) else 1)
-        source = full(inner | (grow(inner, 2) & nobody)) > 0.9
-        filled = mirror_fill(colours, source if source.any() else full(own) > 0.5, 14 * unit)
-        shown = full(own | (grow(own, 2) & nobody))
-        # at the border to another layer pixels are mixed of both, which matters where the two differ
-        apart = local_mean(colours, full(own), 4 * unit) - local_mean(colours, full(~own & ~nobody), 4 * unit)
-        mixed = np.clip(np.abs(apart).mean(-1) / 20 - 1, 0, 1)
-        mine = (shown + mixed * (full(inner | (grow(inner, 2) & nobody)) - shown))[..., None]
-        texture = colours * mine + filled * (1 - mine)
-        front[group, ..., :3] = texture + 0.5
-        front[group, ..., 3] = 255 * alpha * share + 0.5
-        seen[group] = 255 * (FILLED_SEEN + (1 - FILLED_SEEN) * shown) + 0.5
-        back[group] = np.concatenate(
-            [front[group, ..., :3], np.full((height, width, 1), 255 * BACK_SEEN)], -1
-        )
-        if group == TRUNK:
-            drawn, invented = back_colours(front[group, ..., :3], own, trunk_weights, looks, unit)
-            back[group, ..., :3] = drawn
-            back[group, ..., 3] = 255 * BACK_SEEN * (1 - 0.7 * invented)
-        elif shoes.get(group):
-            dress_back(back[group], front[group], shoes[group])
-        near = (
-            cv2.dilate(front[group, ..., 3], np.ones((3, 3), np.uint8), iterations=max(2, round(3 * unit)))
-            > 0
-        )
-        for texture in (front[group], back[group]):
-            texture[~near] = 0
-    return front, back, seen
 
 
 def _mesh(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from dreampose_core.carry.built import Fragments, Samples, normals, to_pixels, window_about
+from dreampose_core.carry.built import Fragments, Samples, to_pixels, vertex_normals, window_about
 from dreampose_core.carry.feet.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
 from dreampose_core.carry.fill import bounds, smooth
 from pose_tools.body.camera import Camera
@@ -77,7 +77,7 @@ def _fragments(
     if not len(hits.pixel):
         return
     values = np.concatenate(
-        [surface.along[:, None], surface.height[:, None], row[:, None], normals(space, surface.faces)], 1
+        [surface.along[:, None], surface.height[:, None], row[:, None], vertex_normals(space, surface.faces)], 1
     ).astype(np.float32)
     values = hits.take(surface.faces, values)
     along, height, row, normal = values[:, 0], values[:, 1], values[:, 2], values[:, 3:]

@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from dreampose_core.carry.built import Fragments, Samples, normals, to_pixels, window_about
+from dreampose_core.carry.built import Fragments, Samples, to_pixels, vertex_normals, window_about
 from dreampose_core.carry.fill import smooth
 from dreampose_core.carry.hands.reading import SIDES, Hand, beyond_wrist
 from pose_tools.body.camera import Camera
@@ -122,7 +122,7 @@ def _mesh(row: bytes, shape: bytes, side: str) -> _Mesh:
     own = arm & (along > hand.start - 2 * _SOFT - 0.005)
     index, faces = np.unique(figure.faces[own[figure.faces].all(1)], return_inverse=True)
     points, along, faces = rest[index], along[index], faces.reshape(-1, 3)
-    normal = normals(points, faces)
+    normal = vertex_normals(points, faces)
     light = _DIM + (1 - _DIM) * _open(points, normal)
     values = np.column_stack([along, light, normal]).astype(np.float32)
     # about the arm's axis the wrist is as wide as the photo's
