@@ -13,6 +13,7 @@ from dreampose_core.page.choices import CHOSEN, HAND
 from dreampose_core.page.desks.compare import NOTHING
 from dreampose_core.page.desks.desk import Desk
 from dreampose_core.page.parts import PARTS, Look
+from dreampose_core.page.views import NO_SHELF
 from dreampose_core.trouble import sentence_for
 from pose_tools.errors import BadInput
 
@@ -39,6 +40,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
             stopped, still = {compare.poll: NOTHING}, Look(active=False)
             stopped |= {desk.poll: {"timer": still}, motions.poll_fitting: {"fit_timer": still}}
             changes = stopped.get(handler, {}) if isinstance(error, BadInput) else {}  # a disk may have room again
+            if handler == desk.enter:
+                changes = {"library": NO_SHELF}  # the choices wait for it
         shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 
