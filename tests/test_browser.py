@@ -128,7 +128,7 @@ def test_who_cannot_be_told_what_is_left_may_still_choose(visit, monkeypatch, fa
     monkeypatch.setattr(Desk, "enter", enter)
     visitor = visit()
     if isinstance(fault, OSError):
-        visitor.see(".toast-body:has-text('disk')")
+        visitor.see("#go-note .error:has-text('The disk is full')")
     visitor.page.wait_for_function("!document.querySelector('#composer').inert", timeout=8000)
     visitor.page.click("#go")
     visitor.see("#photo-note .error")
