@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from dreampose_core.carry import Carried, Sheet, carry, make_sheet, smaller, swings
 from dreampose_core.carry.views import HEAD_PARTS
-from dreampose_core.film.readouts import GARMENT_PARTS
+from dreampose_core.evaluation.readouts import GARMENT_PARTS
 from dreampose_core.framing import frame_person
 from dreampose_core.photo import resized
 from dreampose_core.subject import FINE, LOOK_SIDE, Subject, prepare_subject

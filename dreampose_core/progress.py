@@ -33,6 +33,7 @@ UNEVEN = (
     "prepare",
     "write",
 )  # their few steps differ, so that nothing follows from the speed of the first ones
+BATCHED = ("render",)  # stages whose steps are told several at once
 BATCH = 16  # steps that may be told together: the least of so many means is that of the end of a batch
 TRUST_AFTER = 3  # measured steps count as much as what was expected from here on
 LEAST, MOST = 0.25, 4.0
@@ -86,7 +87,9 @@ class SecondsLeft:
         now = time.monotonic() if now is None else now
         stage, marks = progress.stage, self._marks.setdefault(progress.stage, [])
         if stage in TRAINING and progress.step == 0:
-            marks.clear()  # what comes before the first step is set-up, and no measure of a step
+            # what comes before the first step is set-up, and no measure of a step
+            marks.clear()
+            self._paces.pop(stage, None)
         if not marks or progress.step != marks[-1][1]:
             marks.append((now, progress.step))
             del marks[1:-1]
@@ -104,9 +107,14 @@ class SecondsLeft:
             return max(0.0, expected - (now - start)) if step < total else 0.0
         left = expected * (1 - step / total)
         if (steps := step - first) > 0:
-            measured = min(self._paces[stage]) * (total - step)
+            measured = self._pace(stage) * (total - step)
             left = (steps * measured + TRUST_AFTER * left) / (steps + TRUST_AFTER) if expected else measured
         return max(left - (now - reached), left / 2)
+
+    def _pace(self, stage: str) -> float:
+        """Mean seconds of a step so far; where steps are told in batches, that at the end of the latest one."""
+        paces = self._paces[stage]
+        return min(paces) if stage in BATCHED else paces[-1]
 
     def _stretch(self) -> float:
         """How many times longer than expected the measured steps took, within LEAST and MOST."""
@@ -114,6 +122,6 @@ class SecondsLeft:
         for stage, marks in self._marks.items():
             steps = marks[-1][1] - marks[0][1]
             if stage not in UNEVEN and steps >= TRUST_AFTER:
-                took += steps * min(self._paces[stage])
+                took += steps * self._pace(stage)
                 hoped += self.expected.get(stage, 0.0) * steps / self._totals[stage]
         return min(max(took / hoped, LEAST), MOST) if hoped > 0 else 1.0

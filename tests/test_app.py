@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 import app
 from dreampose_core.jobs import client as jobs
@@ -317,6 +318,24 @@ def test_a_further_photo_that_is_added_opens_none_of_those_before(desk, example_
 def test_a_wrong_link_is_told(desk):
     assert "no such link" in desk.enter(None, "x" * 32)["photo_note"]["text"]
     assert "no such link" in desk.enter(None, "../../x")["photo_note"]["text"]
+
+
+def test_a_failed_film_that_was_closed_is_not_shown_again(served, desk, example_photo):
+    root, library = desk.house.root, desk.house.enter(None)
+    told = Service(desk.house).animate(str(example_photo), MOTION, *FEW.values(), 1, 1, "", library.visitor)
+    job = take_job(root, "cpu")
+    subject = job.settings["subject"]
+    folder = library.subject_folder(subject)
+    folder.mkdir(parents=True)
+    Image.open(example_photo).save(folder / "photo.png")
+    library.add_subject(subject, "One", np.zeros((8, 8, 3), np.uint8))
+    give_up(root, job, "It failed.")
+    assert jobs.status(library, told["job"]).state == "failed"
+    assert "stage" in desk.enter(library.visitor, None)
+    desk.put_away(library.visitor, told["job"])
+    assert "stage" not in desk.enter(library.visitor, None)
+    jobs.retry(library, told["job"])
+    assert "stage" in desk.enter(library.visitor, None), "tried again"
 
 
 def test_a_job_can_be_done_inside_the_call_and_given_up(served, desk, example_photo):

@@ -1,6 +1,7 @@
 """Imports run downward: the page on the studio, everything on the poses, and Gradio in one folder."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ FORBIDDEN = {  # folder: what nothing in it may import
     "pose_tools": ("dreampose_core", "gradio", "diffusers"),
     "dreampose_core/carry": ("torch", "diffusers", "dreampose_core.studio", "dreampose_core.library"),
     "dreampose_core/finetune": ("dreampose_core.studio", "dreampose_core.library", "dreampose_core.jobs"),
+    "dreampose_core/training": ("dreampose_core.studio", "dreampose_core.library", "dreampose_core.jobs"),
+    "dreampose_core/library": (
+        *("torch", "diffusers", "dreampose_core.jobs", "dreampose_core.studio", "dreampose_core.weights"),
+        *("dreampose_core.pipeline", "dreampose_core.finetune", "dreampose_core.training", "dreampose_core.film"),
+    ),
     "dreampose_core/weights": ("dreampose_core.studio", "dreampose_core.library", "dreampose_core.jobs"),
     "dreampose_core/film": ("dreampose_core.studio", "dreampose_core.library", "dreampose_core.jobs"),
     "dreampose_core/evaluation": ("dreampose_core.studio", "dreampose_core.library", "dreampose_core.jobs"),
@@ -52,3 +58,17 @@ def test_only_the_app_opens_the_page():
     for path in ROOT.glob("dreampose_core/**/*.py"):
         if PAGE not in path.parents:
             assert not _named(_imports(path), "dreampose_core.page"), path.relative_to(ROOT)
+
+
+@pytest.mark.parametrize("package", ["dreampose_core", "pose_tools"])
+def test_no_folder_imports_one_that_imports_it(package):
+    folders = {path.parent.name for path in (ROOT / package).glob("*/*.py")}
+    below = {folder: set() for folder in folders}
+    for folder in folders:
+        for path in (ROOT / package / folder).rglob("*.py"):
+            named = _imports(path)
+            below[folder] |= {other for other in folders - {folder} if _named(named, f"{package}.{other}")}
+    try:
+        list(TopologicalSorter(below).static_order())
+    except CycleError as error:
+        pytest.fail(f"These import each other: {error.args[1]}")

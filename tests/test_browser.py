@@ -4,6 +4,7 @@ Most films are those of a tiny model with random weights, which takes seconds; o
 model that the project ships.
 """
 
+import errno
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from dreampose_core.library.library import LOCAL, Library
+from dreampose_core.page.desks.desk import Desk
 from dreampose_core.profiles import find_profile
 from pose_tools.sequence import PoseSequence
 from pose_tools.video import probe, read_frames
@@ -116,6 +118,20 @@ def test_the_first_sight_fits_and_tells_what_to_do(visit, size, scheme):
     assert brightness > 600 if scheme == "light" else brightness < 150
     assert page.locator(".motion img").count() >= 8
     assert page.evaluate("[...document.querySelectorAll('.motion img')].slice(0, 3).every(i => i.naturalWidth > 0)")
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "full"), ValueError("unforeseen")], ids=["told", "untold"])
+def test_who_cannot_be_told_what_is_left_may_still_choose(visit, monkeypatch, fault):
+    def enter(desk, browser, token):
+        raise fault
+
+    monkeypatch.setattr(Desk, "enter", enter)
+    visitor = visit()
+    if isinstance(fault, OSError):
+        visitor.see("#go-note .error:has-text('The disk is full')")
+    visitor.page.wait_for_function("!document.querySelector('#composer').inert", timeout=8000)
+    visitor.page.click("#go")
+    visitor.see("#photo-note .error")
 
 
 def test_what_is_wrong_is_said_where_it_is(visit, tmp_path):

@@ -185,13 +185,13 @@ window.studio = (() => {
   // {subjects: [{id, title, detail, picture}], films: [...], chosen}
   function library(shelf) {
     if (!shelf) return "";
-    if (!shelf.subjects.length && !shelf.films.length) return '<i class="entered" hidden></i>';
+    if (!shelf.subjects.length && !shelf.films.length) return "";
     const row = (title, hint, entries, kind) =>
       entries.length
         ? `<div class="row"><header><h3>${title}</h3><p>${hint}</p></header>
             <ul>${entries.map((e) => card(e, kind, kind === "subject" && e.id === shelf.chosen)).join("")}</ul></div>`
         : "";
-    return `<section class="library entered">
+    return `<section class="library">
       ${row("Subjects", "Tuned already: choose one, and only the film is made anew.", shelf.subjects, "subject")}
       ${row("Films", "Choose one to watch or download it again.", shelf.films, "film")}</section>`;
   }
@@ -238,6 +238,17 @@ window.studio = (() => {
     act(element, trigger, events);
     watch(["value", "own", "source"], show);
     show();
+  }
+
+  // The choices wait for what this visitor has left here, which would take the place of what is chosen before; but not
+  // for longer than a slow network needs: whoever cannot be told what is left may still make a film.
+  function enter(element, props, watch, trigger, events) {
+    const choices = document.querySelector("#composer");
+    const open = () => { choices.inert = false; };
+    choices.inert = !props.value;
+    watch("value", open);
+    setTimeout(open, 5000);
+    act(element, trigger, events);
   }
 
   // A click on the first frame says whom to follow: the value is [x, y] in 0..1 of the picture, or null.
@@ -295,5 +306,5 @@ window.studio = (() => {
     look(); // it is put up together with its first value
   }
 
-  return { esc, duration, ICONS, arrive, motions, frame, about, fit, photos, colours, tint, examples, note, progress, heading, link, library, act, choose, point };
+  return { esc, duration, ICONS, arrive, motions, frame, about, fit, photos, colours, tint, examples, note, progress, heading, link, library, act, choose, enter, point };
 })();

@@ -5,5 +5,4 @@ detail.py        the photo's detail at a multiple of the model's size
 colours.py       the photo's colours over wide areas
 background.py    another background behind the person
 surroundings.py  frames back in the whole photo
-readouts.py      likeness and steadiness of what came out
 """

@@ -39,6 +39,7 @@ ALONE = 10.0  # seconds without a sign of life; a worker that starts needs a few
 START_AGAIN = 10.0  # seconds from one start of a worker to the next for jobs that were left alone
 FITTINGS_LAST = 3600  # seconds; another tab may still show one
 MORE = "more"  # begins the names of further photos in a job's folder
+PUT_AWAY = "put_away"  # an empty file in the folder of a job that its visitor has closed
 ROOM_NEEDED = 100 * 2**20  # bytes a job may write beside a film and a finetune: training pictures, sheets, poses
 PIXEL_ROOM = 5  # bytes for each pixel of a film: its frames as PNG, once more in the zip, and the videos
 
@@ -54,7 +55,7 @@ class Status:
     state: queued, running, done, failed or cancelled; ahead: jobs before it in line (0 when it runs or
     ended); stage, step, total, loss, message: of its latest event ("" and 0 before the first); seconds_left:
     of the whole job or None; preview: the latest sample's file or None; error: one sentence once it failed;
-    subject, clip and motion: ids in the library once they are there.
+    subject, clip and motion: ids in the library once they are there; put_away: its visitor has seen how it ended.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Status:
     subject: str | None
     clip: str | None
     motion: str | None
+    put_away: bool
 
     @property
     def ended(self) -> bool:
@@ -256,6 +258,16 @@ def retry(library: Library, job: str) -> None:
     store = Store(library.root)
     if not store.again(_own(library, store, job).id):
         raise BadInput("Only a job that failed or was cancelled can be tried again.")
+    (library.job_folder(job) / PUT_AWAY).unlink(missing_ok=True)
+
+
+def put_away(library: Library, job: str) -> None:
+    """Remember that the visitor has seen how a job ended; it stays for `retry`. Nothing happens to one at work."""
+    store = Store(library.root)
+    if _own(library, store, job).ended:
+        folder = library.job_folder(job)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PUT_AWAY).touch()
 
 
 def forget(library: Library, job: str) -> None:
@@ -389,4 +401,5 @@ def _status(library: Library, store: Store, job: Job) -> Status:
         subject=subject if subject and (library.subject_folder(subject) / "subject.json").exists() else None,
         clip=(job.result or {}).get("clip"),
         motion=(job.result or {}).get("motion"),
+        put_away=(library.job_folder(job.id) / PUT_AWAY).exists(),
     )

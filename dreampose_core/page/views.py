@@ -69,6 +69,9 @@ def ago(created: float) -> str:
     return time.strftime("%d %b", time.localtime(created)).lstrip("0")
 
 
+NO_SHELF = {"subjects": [], "films": [], "chosen": None}  # of a library that nobody can read
+
+
 def shelf(library: Library, chosen: str | None = None) -> dict:
     """The library strip: subjects that are tuned, films, and which subject is chosen."""
 

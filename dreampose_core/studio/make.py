@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from dreampose_core.drive import clip_length, load_drive, make_poses
-from dreampose_core.film.readouts import MOST_FRAMES, read_out
+from dreampose_core.evaluation.readouts import MOST_FRAMES, read_out
 from dreampose_core.fitting import keep_time, placed
 from dreampose_core.library.entries import ClipEntry
 from dreampose_core.library.files import write_json

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from dreampose_core.film.readouts import body_flow, likeness_error, read_out, steadiness_error
+from dreampose_core.evaluation.readouts import body_flow, likeness_error, read_out, steadiness_error
 
 SIZE, SHIFT = (96, 80), 2  # rows and columns, pixels a frame
 BACKGROUND = 240

@@ -314,6 +314,16 @@ def test_seconds_left_run_down_between_batches():
     assert np.diff(told[6:]).max() <= 2.001, "after the first batch it goes up by no more than half of one"
 
 
+def test_a_slow_down_of_the_training_is_told_at_once():
+    left = SecondsLeft({})
+    for step in range(11):
+        left.update(Progress("finetune", step, 30), now=float(step))
+    slow = left.update(Progress("finetune", 11, 30), now=22.0)
+    assert slow == pytest.approx(19 * 22 / 11)
+    left.update(Progress("finetune", 0, 30), now=30.0)
+    assert left.update(Progress("finetune", 1, 30), now=33.0) == pytest.approx(29 * 3), "begun anew, measured anew"
+
+
 def test_another_background_is_put_behind_every_frame(whole, given, tmp_path, monkeypatch):
     """A tuned subject, and a picture that comes as a file beside the settings."""
     _, _, first = whole

@@ -1,4 +1,4 @@
-"""What is seen of the page: the only files of the project, beside app.py, that know Gradio.
+"""What is seen of the page: the only files of the project that know Gradio.
 
 launch       the whole page, its style and its server
 layout       where everything stands; photo, motion, advanced and film place a region each, of controls

@@ -12,7 +12,8 @@ from dreampose_core.page.blocks.zero_gpu import borrow_gpu
 from dreampose_core.page.choices import CHOSEN, HAND
 from dreampose_core.page.desks.compare import NOTHING
 from dreampose_core.page.desks.desk import Desk
-from dreampose_core.page.parts import PARTS, Look
+from dreampose_core.page.parts import PARTS, Look, note
+from dreampose_core.page.views import NO_SHELF
 from dreampose_core.trouble import sentence_for
 from pose_tools.errors import BadInput
 
@@ -28,17 +29,19 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
     chosen = [part["photo"], subject, part["motion"], *(part[name] for name in named)]
 
     def answer(handler: Callable, *arguments: object) -> dict:
-        """The parts to change; what is gone, such as a film deleted in another tab, is said aside."""
+        """The parts to change; what is gone, such as a film deleted in another tab, is said."""
         try:
             changes = handler(*arguments)
         except (BadInput, OSError, sqlite3.Error) as error:
             told = str(error) if isinstance(error, BadInput) else sentence_for(error)
             if told is None:
                 raise
-            gr.Warning(told, title="")
             stopped, still = {compare.poll: NOTHING}, Look(active=False)
             stopped |= {desk.poll: {"timer": still}, motions.poll_fitting: {"fit_timer": still}}
             changes = stopped.get(handler, {}) if isinstance(error, BadInput) else {}  # a disk may have room again
+            if handler == desk.enter:
+                changes = {"library": NO_SHELF}  # the choices wait for it
+            changes = changes | {"go_note": note(told)}  # gr.Warning is not shown for events without a queue
         shown = {part[n]: gr.update(**v) if isinstance(v, Look) else v for n, v in changes.items()}
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 
@@ -71,7 +74,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
     fit_after(on(part["examples"].pick, which(desk.take_example), visitor))
     on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject, part["photo"], fitting)
     on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
-    on(part["put_away"].click, plain(desk.put_away))
+    on(part["put_away"].click, plain(desk.put_away), visitor, job)
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
     on(part["compare"].pick, which(compare.open), visitor, clip)
     fit_after(on(part["library"].pick, which(desk.take_subject), visitor))

@@ -36,7 +36,7 @@ def lay_out(house: House, examples: list[Path]) -> Blocks:
             part["go_note"] = view("note(value)", elem_id="go-note")
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
                 part |= advanced.place(house)
-    part["library"] = view("library(value)", ("pick", "remove", "open", "erase"), elem_id="library")
+    part["library"] = view("library(value)", ("pick", "remove", "open", "erase"), "enter", elem_id="library")
     return part
 
 

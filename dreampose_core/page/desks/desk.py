@@ -191,8 +191,9 @@ class Desk:
         self.house.again(self.house.library(browser), job)
         return self.poll(browser, job, held, chosen)
 
-    def put_away(self) -> Parts:
-        """What was cancelled or failed is not to be seen any more."""
+    def put_away(self, browser: str | None, job: str) -> Parts:
+        """What was cancelled or failed is not to be seen any more, after a reload neither."""
+        client.put_away(self.house.library(browser), job)
         return {"stage": HIDDEN}
 
     def make_to_compare(
@@ -244,7 +245,7 @@ class Desk:
         """Whether a job is nothing to be shown to somebody who comes back."""
         if not job.ended:
             return False
-        if time.time() - job.created > RECENT or job.state == "cancelled":
+        if time.time() - job.created > RECENT or job.state == "cancelled" or job.put_away:
             return True
         if job.state == "failed":
             return not job.subject
