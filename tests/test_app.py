@@ -21,7 +21,7 @@ import app
 from dreampose_core.jobs import client as jobs
 from dreampose_core.jobs.inline import do_job, give_up, take_job
 from dreampose_core.library.library import LOCAL, Library, new_visitor
-from dreampose_core.page.desks.advanced import Fold
+from dreampose_core.page.desks.advanced import AdvancedDesk
 from dreampose_core.page.desks.desk import LIFETIME, Desk
 from dreampose_core.page.house import House
 from dreampose_core.page.service import Service
@@ -202,7 +202,7 @@ def test_every_choice_reaches_the_film(served, local, example_photo):
     assert {name: kept[name] for name in same} == {name: asked[name] for name in same}
     assert library.clip(told["clip"]).backdrop.read_bytes() == example_photo.read_bytes(), "to be made anew"
     assert sorted(path.name for path in (library.subject(told["subject"]).folder / "more").iterdir()) == ["1", "2"]
-    said = Fold(House(served.root, profile="tiny")).of_subject(library, told["subject"])["tuned"]["text"]
+    said = AdvancedDesk(House(served.root, profile="tiny")).of_subject(library, told["subject"])["tuned"]["text"]
     assert "for small cards" in said and "1 steps and 1 of the decoder, from 3 photos" in said
 
 
@@ -308,10 +308,10 @@ def test_who_stays_away_is_forgotten_and_who_comes_back_is_not(desk):
 
 def test_a_further_photo_that_is_added_opens_none_of_those_before(desk, example_photo):
     had = ["/gone/already.jpg"], [{"picture": "data:,", "title": "already.jpg"}]
-    told = desk.fold.take_more(None, [str(example_photo)], *had)
+    told = desk.advanced.take_more(None, [str(example_photo)], *had)
     assert told["more_photos"] == [*had[0], str(example_photo)] and told["more_shown"][0] == had[1][0]
     assert told["more_shown"][1]["picture"].startswith("data:image/jpeg") and told["more_note"] is None
-    left = desk.fold.drop_more(None, "0", told["more_photos"], told["more_shown"])
+    left = desk.advanced.drop_more(None, "0", told["more_photos"], told["more_shown"])
     assert left["more_photos"] == [str(example_photo)] and left["more_shown"] == told["more_shown"][1:]
 
 

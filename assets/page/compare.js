@@ -30,8 +30,8 @@ Object.assign(window.studio, (() => {
       aria-label="Make the same film ${esc(make.words)}">${esc(make.words[0].toUpperCase() + make.words.slice(1))}</button>`;
     if (value.makes.length) {
       const seconds = Math.max(...value.makes.map((make) => make.seconds ?? 0));
-      const time = seconds ? ` <small>about ${duration(seconds)}</small>` : "";
-      return `<div class="makes"><span>To compare, make it also${time}</span>${value.makes.map(one).join("")}</div>`;
+      const time = seconds ? ` <small>up to ${duration(seconds)}</small>` : "";
+      return `<div class="makes"><span>To compare, make this film:${time}</span>${value.makes.map(one).join("")}</div>`;
     }
     return value.why_not && !value.others.length ? `<p class="hint">${esc(value.why_not)}</p>` : "";
   }

@@ -129,7 +129,7 @@ def submit_animate(
         files["background"] = backdrop
     values = {"settings": settings.to_dict(), "subject": subject, "title": title}
     values |= {"offload": offload, "compile": compile}
-    room = ROOM_NEEDED + _room_of_finetune(library, settings, subject)
+    room = ROOM_NEEDED + _room_of_finetune(library, settings, subject, 1 + len(more))
     room += settings.frames * PIXEL_ROOM * _pixels(library, settings, subject, whole)
     return submit(library, "animate", values, files=files, device=device, room=room)
 
@@ -324,7 +324,7 @@ def sweep(root: Path, lifetime: float) -> list[str]:
     return gone
 
 
-def _room_of_finetune(library: Library, settings: AnimateSettings, subject: str) -> int:
+def _room_of_finetune(library: Library, settings: AnimateSettings, subject: str, photos: int) -> int:
     """Bytes that a finetune may write; 0 for a subject of the library that has one."""
     profile = PROFILES.get(settings.profile)
     tuned = {name for entry in library.subjects() if entry.id == subject for name in entry.tuned}
@@ -338,7 +338,7 @@ def _room_of_finetune(library: Library, settings: AnimateSettings, subject: str)
         )
     )
     tune = replace(tuning_of(profile.name, settings.tuning), steps=steps, decoder_steps=decoder_steps)
-    return written_by_finetune(profile.folder, tune)
+    return written_by_finetune(profile.folder, tune, profile.width * profile.height, photos)
 
 
 def _pixels(library: Library, settings: AnimateSettings, subject: str, photo: np.ndarray | None) -> int:

@@ -2,7 +2,7 @@
 
     ROOT/visitors/VISITOR/subjects/SUBJECT/   subject.json thumbnail.jpg, the prepared subject, tuned/PROFILE/
     ROOT/visitors/VISITOR/clips/CLIP/         clip.json thumbnail.jpg video.mp4 side_by_side.mp4 clip.gif ...
-    ROOT/visitors/VISITOR/comparisons/        videos of two clips beside each other (comparison.py)
+    ROOT/visitors/VISITOR/comparisons/        videos of two clips beside each other
     ROOT/visitors/VISITOR/motions/MOTION/     motion.json thumbnail.webp, poses of a driving video, preview.mp4 ...
     ROOT/visitors/VISITOR/jobs/JOB/           what was handed in, and work that is not finished
     ROOT/shares/TOKEN.json                    clips that were shared on purpose

@@ -19,7 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 DEVICE = torch.device("meta")
-MAY_MEET = ("aten::copy_", "aten::_to_copy", "aten::index", "aten::index_put_", "aten::_index_put_impl_")
+MAY_MEET = ("aten::copy_", "aten::_to_copy")
+INDEXED = ("aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_")  # by indices of any device
 PROMOTED = ("add", "add_", "sub", "mul", "mul_", "div", "where", "cat")  # where the wider of two types is meant
 LOWER = (  # what a card's autocast computes in half precision, and in float32 (PyTorch, "CUDA Op-Specific Behavior")
     *(F.conv2d, F.linear, F.scaled_dot_product_attention, torch.conv2d, torch.matmul, torch.bmm, torch.baddbmm),
@@ -102,6 +103,9 @@ def _compute(function: Callable, args: tuple, kwargs: dict) -> Any:
     there = [each for each in tensors if isinstance(each, Elsewhere)]
     # numbers that lie on the CPU may meet everything
     here = [each for each in tensors if not isinstance(each, Elsewhere) and each.dim()]
+    if function._schema.name in INDEXED and isinstance(args[0], Elsewhere):
+        indices = {id(each) for each in args[1]}  # of the CPU too, but not the values that are put there
+        here = [each for each in here if id(each) not in indices]
     if there and here and function._schema.name not in MAY_MEET:
         raise RuntimeError(f"{function} has tensors of two devices: {[tuple(each.shape) for each in (*there, *here)]}")
     _check_types(function, there)
@@ -124,7 +128,7 @@ def _compute(function: Callable, args: tuple, kwargs: dict) -> Any:
 def _check_types(function: Callable, tensors: list[torch.Tensor]) -> None:
     name = function._schema.name
     met = {each.dtype for each in tensors if _is_float(each) and each.dim()}
-    meant = name in MAY_MEET or (Autocast.inside and name.removeprefix("aten::") in PROMOTED)
+    meant = name in (*MAY_MEET, *INDEXED) or (Autocast.inside and name.removeprefix("aten::") in PROMOTED)
     if len(met) > 1 and not meant:
         raise RuntimeError(f"{function} has numbers of two types: {[(*each.shape, each.dtype) for each in tensors]}")
 

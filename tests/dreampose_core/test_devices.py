@@ -129,3 +129,13 @@ def test_a_finetune_that_mixes_types_is_noticed(tmp_path, monkeypatch):
     with Watching(), pytest.raises(RuntimeError, match="two types"):
         settings = FinetuneSettings(**SMALL, **LORA)
         finetune.finetune_looks(pipeline_elsewhere(torch.bfloat16), tiny_looks(), settings, tmp_path / "tuned")
+
+
+def test_indices_of_the_cpu_may_pick_there_and_nothing_else_may_meet():
+    there, rows, mask = Elsewhere(torch.ones(3)), torch.tensor([0, 2]), torch.tensor([True, True, False])
+    there[mask] = Elsewhere(torch.zeros(2))
+    assert there[rows].inner.tolist() == [0.0, 1.0]
+    with pytest.raises(RuntimeError, match="two devices"):
+        torch.ones(3)[Elsewhere(rows)]
+    with pytest.raises(RuntimeError, match="two devices"):
+        there[mask] = torch.ones(2)

@@ -58,3 +58,10 @@ def test_a_film_of_a_large_model_is_refused_where_its_finetune_has_no_room(tmp_p
     with pytest.raises(BadInput, match="The disk is almost full"):
         client.submit_animate(Library(tmp_path), settings, photo=tmp_path / "photo.png")
     client.submit_animate(Library(tmp_path), replace(settings, finetuned=False), photo=tmp_path / "photo.png")
+
+
+def test_the_training_pictures_of_every_photo_are_counted(tmp_path):
+    folder, settings = PROFILES["mini"].folder, FinetuneSettings(crops=24, held_out=4)
+    none, one, nine = (written_by_finetune(folder, settings, 512 * 640, photos) for photos in (0, 1, 9))
+    assert 28 * 1.2e6 < one - none < 28 * 1.7e6
+    assert nine - none == pytest.approx(9 * (one - none))

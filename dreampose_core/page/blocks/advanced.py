@@ -8,7 +8,7 @@ from dreampose_core.film.background import COLOUR, KEEP, PICTURE, PLAIN
 from dreampose_core.film.surroundings import FILM
 from dreampose_core.page.blocks.controls import QUICK, Photo, slider, view
 from dreampose_core.page.choices import BACKDROPS, BEHIND, COLOURS, MACHINE, SHOWN, SWITCHED, WAYS
-from dreampose_core.page.desks.advanced import Fold, way
+from dreampose_core.page.desks.advanced import AdvancedDesk, way
 from dreampose_core.page.house import House
 from dreampose_core.page.parts import VISIBLE
 from dreampose_core.profiles import find_profile
@@ -18,7 +18,7 @@ from dreampose_core.settings import RULES, SWITCHES
 def place(house: House) -> dict[str, gr.blocks.Block]:
     """The inputs of the fold by the names of Service.animate's arguments, with the model's own values, and what stands
     among them. Only what has an effect here is to be seen."""
-    here, own, seen = house.profiles(), Fold(house).values(find_profile(house.profile)), {}
+    here, own, seen = house.profiles(), AdvancedDesk(house).values(find_profile(house.profile)), {}
     own |= {"frames": here[house.profile].frames, "fps": here[house.profile].fps}
     with gr.Row():
         for name in ("frames", "fps", "steps"):

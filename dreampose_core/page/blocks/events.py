@@ -91,8 +91,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
     for slider in hand:
         on(slider.input, plain(motions.correct), visitor, fitting, *hand, trigger_mode="always_last")
     on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")
-    on(part["add"].upload, plain(desk.fold.take_more), visitor, part["add"], *more)
-    on(part["more_shown"].drop, which(desk.fold.drop_more), visitor, *more)
+    on(part["add"].upload, plain(desk.advanced.take_more), visitor, part["add"], *more)
+    on(part["more_shown"].drop, which(desk.advanced.drop_more), visitor, *more)
     on(part["profile"].change, plain(desk.take_profile), visitor, part["profile"], subject)
     wanted = [part["start"], part["end"], part["frame"], part["fps"], part["smooth"]]
     begun = [

@@ -30,7 +30,7 @@ THUMBNAIL = (96, 120)  # pixels (width, height)
 
 
 @dataclass(frozen=True)
-class Fold:
+class AdvancedDesk:
     """The handlers of the fold."""
 
     house: House

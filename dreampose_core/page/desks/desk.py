@@ -15,7 +15,7 @@ from dreampose_core.jobs import client
 from dreampose_core.library.entries import ClipEntry
 from dreampose_core.library.library import Library, shared_clip
 from dreampose_core.page.composer import Composer
-from dreampose_core.page.desks.advanced import Fold
+from dreampose_core.page.desks.advanced import AdvancedDesk
 from dreampose_core.page.desks.compare import NOTHING, CompareDesk
 from dreampose_core.page.desks.motion import READ, MotionDesk
 from dreampose_core.page.handout import Handout
@@ -62,8 +62,8 @@ class Desk:
         return CompareDesk(self.house, self.window, self.composer)
 
     @property
-    def fold(self) -> Fold:
-        return Fold(self.house)
+    def advanced(self) -> AdvancedDesk:
+        return AdvancedDesk(self.house)
 
     @property
     def handout(self) -> Handout:
@@ -98,7 +98,7 @@ class Desk:
 
     def take_photo(self, browser: str | None, path: str | None) -> Parts:
         """A new photo: say at once if it cannot be read, and show formats that browsers do not know."""
-        parts = self._choose(self.house.library(browser), None) | ({} if path else self.fold.no_more())
+        parts = self._choose(self.house.library(browser), None) | ({} if path else self.advanced.no_more())
         try:
             picture = open_photo(path) if path else None
         except BadInput as error:
@@ -108,7 +108,7 @@ class Desk:
         return parts
 
     def take_example(self, browser: str | None, index: str) -> Parts:
-        parts = self._choose(self.house.library(browser), None) | self.fold.no_more()
+        parts = self._choose(self.house.library(browser), None) | self.advanced.no_more()
         return parts | {"photo": str(self.examples[int(index)])}
 
     def take_subject(self, browser: str | None, subject: str) -> Parts:
@@ -119,7 +119,7 @@ class Desk:
     def take_profile(self, browser: str | None, name: str, subject: str | None) -> Parts:
         """Another model, with its own values; a subject that was not tuned for it is no longer chosen."""
         library = self.house.library(browser)
-        new = self.fold.values(find_profile(name))
+        new = self.advanced.values(find_profile(name))
         if subject and name not in library.subject(subject).tuned:
             return self._choose(library, None) | {"photo": None} | new
         return new
@@ -233,7 +233,7 @@ class Desk:
         here = self.house.profiles()
         tuned = {entry.id for entry in library.subjects() if not here.keys().isdisjoint(entry.tuned)}
         subject = subject if subject in tuned else None
-        return self.fold.of_subject(library, subject) | {
+        return self.advanced.of_subject(library, subject) | {
             "held": None,
             "subject": subject,
             "photo_note": note(TUNED, "good") if subject else None,
