@@ -223,7 +223,7 @@ def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, exam
     page.click("#go")
     visitor.see("#film video", FILM)
     button = visitor.see("#compare .makes").get_by_label("Make the same film before the finetune")
-    assert button.inner_text() == "Before the finetune" and "about" in visitor.text("#compare .makes")
+    assert button.inner_text() == "Before the finetune" and "up to" in visitor.text("#compare .makes")
     button.click()
     visitor.see("#stage .eyebrow")
     visitor.see("#compare .pair", FILM)

@@ -243,12 +243,13 @@ window.studio = (() => {
   // The choices wait for what this visitor has left here, which would take the place of what is chosen before; but not
   // for longer than a slow network needs: whoever cannot be told what is left may still make a film.
   function enter(element, props, watch, trigger, events) {
+    act(element, trigger, events);
     const choices = document.querySelector("#composer");
+    if (!choices || props.value) return; // the library is put up again while a film is on show
+    choices.inert = true;
     const open = () => { choices.inert = false; };
-    choices.inert = !props.value;
     watch("value", open);
     setTimeout(open, 5000);
-    act(element, trigger, events);
   }
 
   // A click on the first frame says whom to follow: the value is [x, y] in 0..1 of the picture, or null.
