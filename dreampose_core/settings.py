@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from dreampose_core.film.background import BACKGROUNDS, COLOUR, KEEP, parse_colour
 from dreampose_core.film.surroundings import FILM, FRAMINGS
 from dreampose_core.finetune.tuning import TUNINGS
+from dreampose_core.profiles import Profile
 from dreampose_core.rules import Choice, Number, Rule, Span, Switch, Text
 from dreampose_core.schedulers import SCHEDULERS, STARTS
 
@@ -101,9 +102,20 @@ class AnimateSettings:
         """Scale and shifts by hand."""
         return self.scale, self.shift_x, self.shift_y
 
+    def steps_of_finetune(self, profile: Profile) -> tuple[int, int]:
+        """Steps of UNet and adapter, and of the decoder: as given, or else the profile's."""
+        return (
+            given(self.finetune_steps, profile.finetune_steps),
+            given(self.decoder_steps, profile.decoder_steps),
+        )
+
     def to_dict(self) -> dict:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping) -> AnimateSettings:
         return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
+
+
+def given(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value

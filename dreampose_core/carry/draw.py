@@ -19,12 +19,12 @@ from dreampose_core.carry.hands.drawing import built_share as hand_built
 from dreampose_core.carry.head.around import Around
 from dreampose_core.carry.light import brightness
 from dreampose_core.carry.matte import DESIGN_ROWS
-from dreampose_core.carry.piece import Piece, areas
+from dreampose_core.carry.piece import Piece
 from dreampose_core.carry.sheet import Sheet
 from dreampose_core.carry.views import ARM_L, ARM_R, LEG_L, LEG_R, TRUNK
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
-from pose_tools.body.raster import Hits, draw_charts, raster
+from pose_tools.body.raster import Hits, areas, draw_charts, raster
 
 _SAMPLES = 2  # along each axis between neighbouring vertices of the sheet
 _PACK = 512  # hits are sampled as rows of this many

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pose_tools.body.raster import areas
+
 if TYPE_CHECKING:
     from dreampose_core.carry.sheet import Sheet
 
@@ -61,12 +63,6 @@ def piece_of(sheet: Sheet, layer: int) -> Piece | None:
         rest=np.concatenate([sheet.rest_front[vertices], sheet.rest_back[vertices]]),
         beyond=np.tile(sheet.beyond[vertices], 2),
     )
-
-
-def areas(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(F,) twice the signed area of each face in the picture, positive where it turns clockwise."""
-    x, y = points[:, :2].T.copy()[:, faces.T]
-    return (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
 
 
 def _own(pairs: np.ndarray, vertices: slice) -> np.ndarray:

@@ -198,8 +198,9 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     bare = [bare_skin(skin, layers.label == group, relief.weights) for group, relief in enumerate(reliefs)]
     bare[TRUNK] |= looks.hair
     below = np.arange(len(coverage))[:, None] >= looks.collar[None]
-    footwear = _footwear(cutout.colours, layers.label, skin, body)
-    hands = _hands(cutout.colours, layers, skin, mesh, body)
+    skin_there = cv2.resize(skin.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    footwear = _footwear(cutout.colours, layers.label, skin_there, body)
+    hands = _hands(cutout.colours, layers, skin_there, mesh, body)
     strapless = [without_straps(texture, dict(zip((LEG_L, LEG_R), footwear, strict=True))) for texture in (front, back)]
     mesh["flat"], mesh["laid"] = wrap(surfaces, *strapless, seen, bare, below, cell, unit)
     mesh |= _head(mesh, layers, looks, front[TRUNK], body, cell)
@@ -261,10 +262,9 @@ def _head(
     return {"headed": headed.astype(np.float32), "head": head, "around": around.to_array()}
 
 
-def _footwear(colours: np.ndarray, label: np.ndarray, skin: np.ndarray, body: FittedBody) -> np.ndarray:
-    """(2,17) f32: what the feet wear. label (h,w) and skin (h,w) bool are on the analysis grid."""
+def _footwear(colours: np.ndarray, label: np.ndarray, bare: np.ndarray, body: FittedBody) -> np.ndarray:
+    """(2,17) f32: what the feet wear. label (h,w) is on the analysis grid; bare (H,W) bool: of the face's colour."""
     size = colours.shape[1::-1]
-    bare = cv2.resize(skin.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     pair = []
     for leg, side in ((LEG_L, "L"), (LEG_R, "R")):
         own = cv2.resize((label == leg).astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
@@ -274,11 +274,11 @@ def _footwear(colours: np.ndarray, label: np.ndarray, skin: np.ndarray, body: Fi
 
 
 def _hands(
-    colours: np.ndarray, layers: Layers, skin: np.ndarray, mesh: dict[str, np.ndarray], body: FittedBody
+    colours: np.ndarray, layers: Layers, bare: np.ndarray, mesh: dict[str, np.ndarray], body: FittedBody
 ) -> np.ndarray:
-    """(2,13) f32: what the photo tells of the hands. layers and skin (h,w) bool are on the analysis grid."""
+    """(2,13) f32: what the photo tells of the hands. layers are on the analysis grid; bare (H,W) bool: of the face's
+    colour."""
     size = colours.shape[1::-1]
-    bare = cv2.resize(skin.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     rows = []
     for arm, side in ((ARM_L, "L"), (ARM_R, "R")):
         own, extent = (

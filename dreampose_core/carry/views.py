@@ -8,7 +8,7 @@ import numpy as np
 
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import Figure, skin
-from pose_tools.body.raster import raster
+from pose_tools.body.raster import areas, raster
 
 # The groups, which are also the layers of a sheet. Left and right are the person's own.
 TRUNK, ARM_L, ARM_R, LEG_L, LEG_R = range(5)
@@ -78,8 +78,7 @@ def view_body(figure: Figure, shape: np.ndarray, transforms: np.ndarray, camera:
 
 def _tube(figure: Figure, points: np.ndarray, faces: np.ndarray, camera: Camera) -> Tube:
     height, width = camera.height, camera.width
-    edges = points[faces[:, 1:], :2] - points[faces[:, :1], :2]
-    outward = edges[:, 0, 0] * edges[:, 1, 1] < edges[:, 0, 1] * edges[:, 1, 0]  # turned to the camera
+    outward = areas(points, faces) < 0  # turned to the camera
     front = raster(points, faces, width, height)
     back = raster(points * np.array([1, 1, -1], np.float32), faces, width, height)
     depth = np.zeros((2, height * width), np.float32)

@@ -330,13 +330,7 @@ def _room_of_finetune(library: Library, settings: AnimateSettings, subject: str,
     tuned = {name for entry in library.subjects() if entry.id == subject for name in entry.tuned}
     if profile is None or not settings.finetuned or settings.profile in tuned:
         return 0
-    steps, decoder_steps = (
-        usual if asked is None else asked
-        for asked, usual in (
-            (settings.finetune_steps, profile.finetune_steps),
-            (settings.decoder_steps, profile.decoder_steps),
-        )
-    )
+    steps, decoder_steps = settings.steps_of_finetune(profile)
     tune = replace(tuning_of(profile.name, settings.tuning), steps=steps, decoder_steps=decoder_steps)
     return written_by_finetune(profile.folder, tune, profile.width * profile.height, photos)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dreampose_core.library.library import Library
 from dreampose_core.profiles import Profile, find_profile
-from dreampose_core.settings import AnimateSettings
+from dreampose_core.settings import AnimateSettings, given
 from pose_tools.errors import BadInput
 
 
@@ -70,7 +70,3 @@ def beginning(
     asked = settings.start_from, settings.strength, settings.pull
     start, strength, pull = map(given, asked, usual)
     return start, strength, pull
-
-
-def given(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value

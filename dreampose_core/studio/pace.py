@@ -8,9 +8,9 @@ from dreampose_core.film.background import KEEP
 from dreampose_core.film.surroundings import FILM
 from dreampose_core.finetune.tuning import DEFAULT_TUNINGS, FinetuneSettings
 from dreampose_core.guidance import Guidance
-from dreampose_core.settings import SWITCHES
+from dreampose_core.settings import SWITCHES, given
 from dreampose_core.stopwatch import expected_seconds, known_seconds, speeds_file
-from dreampose_core.studio.order import Order, beginning, given
+from dreampose_core.studio.order import Order, beginning
 from dreampose_core.weights.checkpoints import FINISHED
 
 
@@ -30,10 +30,11 @@ def units_of(order: Order) -> dict[str, int]:
     asked, profile = order.settings, order.profile
     tuned = not asked.finetuned or (order.tuned_folder / FINISHED).exists()
     known = (order.library.subject_folder(order.subject) / "subject.json").exists()
+    steps, decoder_steps = (0, 0) if tuned else asked.steps_of_finetune(profile)
     units = {
         "prepare": 0 if known else 1 + len(order.more),
-        "finetune": 0 if tuned else given(asked.finetune_steps, profile.finetune_steps),
-        "decoder": 0 if tuned else given(asked.decoder_steps, profile.decoder_steps),
+        "finetune": steps,
+        "decoder": decoder_steps,
     }
     if order.clip:
         steps = given(asked.steps, profile.steps) * given(beginning(asked, profile)[1], 1.0)

@@ -9,8 +9,8 @@ from dreampose_core.finetune.finetune import finetune_subject
 from dreampose_core.finetune.tuning import FinetuneSettings, tuning_of
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.progress import Progress, Report
-from dreampose_core.settings import AnimateSettings
-from dreampose_core.studio.order import Order, given
+from dreampose_core.settings import AnimateSettings, given
+from dreampose_core.studio.order import Order
 from dreampose_core.studio.pace import finetune_seconds
 from dreampose_core.studio.prepare import more_photos
 from dreampose_core.subject import Subject
@@ -35,8 +35,7 @@ def tune(
         same = {name: kept[name] for name in ("steps", "decoder_steps", "seed")}
         if asdict(replace(tuning_of(profile.name, asked.tuning), **same)) != kept:
             raise BadInput("This subject was finetuned with another tuning; leave it out, or start from the photo.")
-    steps = given(asked.finetune_steps, kept["steps"] if kept else profile.finetune_steps)
-    decoder_steps = given(asked.decoder_steps, kept["decoder_steps"] if kept else profile.decoder_steps)
+    steps, decoder_steps = (kept["steps"], kept["decoder_steps"]) if kept else asked.steps_of_finetune(profile)
     settings = replace(
         asked,
         finetune_steps=steps,

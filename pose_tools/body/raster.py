@@ -80,6 +80,12 @@ def _counted(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return index, np.arange(len(index), dtype=np.int32) - first[index]
 
 
+def areas(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) twice the signed area of each face in the picture, positive where it turns clockwise."""
+    x, y = points[:, :2].T.copy()[:, faces.T]
+    return (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+
+
 def draw_iuv(figure: Figure, shape: np.ndarray, pose: Pose, camera: Camera) -> np.ndarray:
     """The charts of the body as the camera sees them: uint8 (H, W, 3), part I 0..24 and U, V 0..255."""
     return draw_charts(figure, pose_vertices(figure, shape, pose), camera)
@@ -88,9 +94,8 @@ def draw_iuv(figure: Figure, shape: np.ndarray, pose: Pose, camera: Camera) -> n
 def draw_charts(figure: Figure, vertices: np.ndarray, camera: Camera) -> np.ndarray:
     """The same of a body whose vertices (V, 3) are known, metres."""
     points = camera.with_depth(vertices)
-    x, y = points[:, :2].T.copy()[:, figure.faces.T]
     # the body is closed: what turns away from the camera is always behind something
-    front = (x[1] - x[0]) * (y[2] - y[0]) < (y[1] - y[0]) * (x[2] - x[0])
+    front = areas(points, figure.faces) < 0
     hits = raster(points, figure.faces[front], camera.width, camera.height)
     return paint_charts(hits, figure.part[front], figure.uv[front], camera.width, camera.height)
 

@@ -17,7 +17,7 @@ from dreampose_core.carry.fill import smooth
 from dreampose_core.carry.hands.reading import SIDES, Hand, beyond_wrist
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, load_figure, rotation_matrices, skin
-from pose_tools.body.raster import raster
+from pose_tools.body.raster import areas, raster
 
 HAND_SEEN = 0.15  # visibility of a hand that is built: its form is the figure's, its colour is the photo's
 _LIKE, _UNLIKE = np.radians([28, 35])  # of a hand's turn away from the photo's view: the photo's hand, the built one
@@ -84,9 +84,7 @@ def draw_hand(
         return None
     points = window.with_depth(space)
     # the far side of a closed surface is never seen
-    a, b, c = (points[mesh.faces[:, i], :2] for i in range(3))
-    near = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) < (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    faces = mesh.faces[near]
+    faces = mesh.faces[areas(points, mesh.faces) < 0]
     hits = raster(points, faces, window.width, window.height)
     if not len(hits.pixel):
         return None
