@@ -16,18 +16,17 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Collection
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from benchmarks import record
 from benchmarks.recipes import OURS, PAPER, RECIPES, Maker, Recipe
 from benchmarks.scenes import LANDMARKS_EVERY, LEAST_FACE, Scene, real_scene, rendered_scene
 from benchmarks.spread import interval
 from dreampose_core.evaluation import metrics
+from dreampose_core.evaluation.perceptual import LPIPS, Distance, find_networks
 from dreampose_core.profiles import DEFAULT_PROFILE, find_profile
 from dreampose_core.weights.checkpoints import load_model
 from pose_tools.files import replacing
@@ -38,7 +37,7 @@ MEASURES = {  # name: (digits, what it is)
     "l1": (4, "mean absolute difference of the whole picture, 0 to 1"),
     "psnr": (2, "of the whole picture, dB"),
     "ssim": (4, "of the whole picture"),
-    "lpips": (4, "Zhang et al. 2018, where the package lpips and its network are installed"),
+    "lpips": (4, "Zhang et al. 2018, AlexNet, of every few frames, where its network is there"),
     "l1_person": (4, "mean absolute difference on the true person"),
     "unsteady": (4, "difference of a frame and its predecessor carried along the true motion, less the true clip's"),
     "colour": (4, "error of the garment's colours in its own chart, 0 to 1"),
@@ -50,14 +49,15 @@ MEASURES = {  # name: (digits, what it is)
     "seconds_frame": (2, "of a frame, carrying and rendering"),
     "seconds_once": (1, "of fitting, cutting out and finetuning, once a subject"),
 }
-FIGURES = ("l1", "psnr", "ssim", "l1_person", "unsteady", "colour", "pattern", "colour_shown", "pattern_shown")
+FIGURES = ("l1", "psnr", "ssim", "lpips", "l1_person", "unsteady", "colour", "pattern", "colour_shown", "pattern_shown")
 FIGURES += ("face", "pose_px", "seconds_frame")
+LPIPS_EVERY = 3  # frames
 SHEET_COLUMNS, SHEET_WIDTH = 4, 64  # frames of a subject's contact sheet, and pixels of each
 
 
-def measure(clip: np.ndarray, scene: Scene) -> dict[str, float]:
+def measure(clip: np.ndarray, scene: Scene, unlike: Distance | None = None) -> dict[str, float]:
     """All of MEASURES but the seconds; nan for what cannot be measured here. A clip that is smaller than the truth is
-    enlarged to it."""
+    enlarged to it. unlike: LPIPS, where its network is there."""
     truth = scene.truth
     clip = enlarged(clip, truth.frames)
     garment = clip, truth.frames, truth.texels, truth.cells
@@ -68,7 +68,7 @@ def measure(clip: np.ndarray, scene: Scene) -> dict[str, float]:
         "l1": float(metrics.l1(clip, truth.frames).mean()),
         "psnr": float(metrics.psnr(clip, truth.frames).mean()),
         "ssim": float(metrics.ssim(clip, truth.frames).mean()),
-        "lpips": lpips(clip, truth.frames),
+        "lpips": float(unlike(clip[::LPIPS_EVERY], truth.frames[::LPIPS_EVERY]).mean()) if unlike else float("nan"),
         "l1_person": float(np.nanmean(metrics.l1(clip, truth.frames, truth.mask))),
         "unsteady": float(np.nanmean(unsteady)) if np.isfinite(unsteady).any() else float("nan"),
         "colour": colour,
@@ -99,27 +99,18 @@ def pose_error(clip: np.ndarray, scene: Scene) -> float:
     return float(np.mean(errors)) if errors else float("nan")
 
 
-def lpips(clip: np.ndarray, truth: np.ndarray) -> float:
-    """nan where the package is not installed."""
-    if find_spec("lpips") is None:
-        return float("nan")
-    import lpips as package
-
-    network = package.LPIPS(net="alex", verbose=False)
-    pair = [torch.from_numpy(pictures).movedim(-1, 1).float() / 127.5 - 1 for pictures in (clip, truth)]
-    with torch.no_grad():
-        return float(torch.cat([network(a[None], b[None]) for a, b in zip(*pair, strict=True)]).mean())
-
-
-def run(maker: Maker, recipes: list[str], keep: Path | None = None) -> tuple[dict, dict]:
-    """{recipe: clip} and {recipe: figures} of one scene. keep: a folder of clips, from which they are taken again."""
+def run(
+    maker: Maker, recipes: list[str], keep: Path | None = None, unlike: Distance | None = None
+) -> tuple[dict, dict]:
+    """{recipe: clip} and {recipe: figures} of one scene. keep: a folder of clips, from which they are taken again;
+    unlike: see measure."""
     clips, figures, scene = {}, {}, maker.scene
     for name in recipes:
         recipe = RECIPES[name]
         if recipe.traced and scene.truth.moved is None:
             continue
         clips[name], frame, once = _kept(keep, f"{scene.name}-{name}", lambda recipe=recipe: _timed(recipe, maker))
-        figures[name] = measure(clips[name], scene) | {
+        figures[name] = measure(clips[name], scene, unlike) | {
             "seconds_frame": frame + scene.seconds_carry * recipe.carries,
             "seconds_once": once + scene.seconds_once * recipe.carries,
         }
@@ -213,6 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--video-frames", type=int, default=84, help="of the video, 12 a second")
     parser.add_argument("--recipes", help="names parted by commas; default all, the paper's only with --paper")
     parser.add_argument("--paper", type=Path, metavar="MODEL", help="the paper's model, see above")
+    parser.add_argument("--networks", type=Path, metavar="DIR", help="files of the judging networks, as for evaluate")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of the clips: an interrupted run goes on there")
     parser.add_argument("--profile", default=DEFAULT_PROFILE)
     parser.add_argument("--finer", type=int, help="times the model's size of the people's pictures; default the film's")
@@ -224,6 +216,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"there is no recipe {unknown[0]!r} here; there are: {', '.join(can)}")
     profile = find_profile(options.profile)
     finer = options.finer or profile.finer
+    networks = find_networks(options.networks)
+    unlike = networks.distances.get(LPIPS)
     base, paper = load_model(profile.folder), load_model(options.paper) if options.paper else None
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
@@ -234,11 +228,11 @@ def main(arguments: list[str] | None = None) -> None:
         if scene is None:
             missed += 1
             continue
-        clips, each[path.stem] = run(Maker(scene, profile, base, paper), recipes, options.keep)
+        clips, each[path.stem] = run(Maker(scene, profile, base, paper), recipes, options.keep, unlike)
         sheets.append(contact(scene, clips))
         print(f"{path.stem} done after {time.monotonic() - started:.0f} s", flush=True)
     about = {"recipes": recipes}
-    about["lpips"] = "measured" if find_spec("lpips") else "not measured: the package lpips is not installed"
+    about["lpips"] = networks.missing.get(LPIPS, f"of every {LPIPS_EVERY} frames")
     about["measures"] = {name: what for name, (_, what) in MEASURES.items()}
     if each:
         table = tabulate(each, recipes)
@@ -249,7 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
         print_table(table)
     if options.video:
         scene = real_scene(options.video, options.video_frames, profile.width, profile.height, finer)
-        clips, real[options.video.stem] = run(Maker(scene, profile, base, paper), recipes, options.keep)
+        clips, real[options.video.stem] = run(Maker(scene, profile, base, paper), recipes, options.keep, unlike)
         table = tabulate(real, recipes)
         path = record.write(f"{options.name}_real", about | {"frames": options.video_frames, "table": table})
         # a real person's pictures stay out of the results

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--s2", type=float, metavar="X", help="strength of the guidance by the pose")
     parser.add_argument("--batch", type=int, default=4, metavar="N", help="frames made together, default %(default)s")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise")
-    parser.add_argument("--networks", type=Path, metavar="DIR", help="TorchScript files of the judging networks")
+    parser.add_argument("--networks", type=Path, metavar="DIR", help="files of the judging networks")
     parser.add_argument("--device", help="a torch device; default cuda where there is one, else cpu")
     parser.add_argument("--report", type=Path, metavar="FILE", help="all figures as JSON")
 

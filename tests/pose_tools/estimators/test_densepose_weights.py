@@ -25,9 +25,9 @@ from pose_tools.estimators.densepose import load_densepose
 from pose_tools.estimators.densepose.config import CONFIGS
 from pose_tools.estimators.densepose.download import TRIES, Refused, download
 from pose_tools.estimators.densepose.model import empty
-from pose_tools.estimators.densepose.pickled import PickledArray, read_pickle
 from pose_tools.estimators.densepose.weights import cache_folder, official_weights, read_weights
 from pose_tools.estimators.found import Unavailable
+from pose_tools.pickled import PickledArray, read_pickle
 
 R_50 = CONFIGS["R_50_FPN_s1x"]
 NOBODY = "http://127.0.0.1:9"  # the port of "discard", which nobody listens on
