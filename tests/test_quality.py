@@ -116,6 +116,21 @@ def test_flicker_wrong_cloth_and_a_blurred_pattern_are_told_apart(scene):
     assert np.isnan(metrics.likeness(red, red, np.full(cloth.shape, -1), truth.cells)).all()
 
 
+def test_a_network_is_asked_of_the_whole_and_of_the_cloth_alone(scene):
+    truth = scene.truth
+
+    def unlike(made, true):
+        return np.abs(made.astype(float) - true).mean((1, 2, 3))
+
+    dim = truth.frames // 2
+    figures = quality.measure(dim, scene, unlike)
+    assert figures["lpips"] == pytest.approx(unlike(dim, truth.frames)[:: quality.LPIPS_EVERY].mean())
+    cloth = truth.texels[:: quality.LPIPS_EVERY] >= 0
+    lost = (truth.frames - dim)[:: quality.LPIPS_EVERY].mean(-1)
+    assert 0 < figures["lpips_cloth"] == pytest.approx((lost * cloth).mean())
+    assert np.isnan(quality.measure(dim, scene)["lpips"])
+
+
 def test_the_bound_is_the_photo_where_it_shows_the_place(scene):
     known = scene.truth.mask > 0.5
     wrong = np.abs(scene.truth.moved.astype(int) - scene.truth.frames).mean(-1)
