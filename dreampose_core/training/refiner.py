@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dreampose_core.lpips import Lpips
 from dreampose_core.modeling import picture_tensor
 from dreampose_core.refiner import Refiner, charts_tensor
 from dreampose_core.training import loop
@@ -25,7 +24,6 @@ from pose_tools.body.charts import mirror_iuv
 CROP = (160, 128)
 PERSON_WEIGHT = 3.0
 TEXTURE_WEIGHT = 2.0
-LPIPS_WEIGHT = 0.5
 OTHER_BACKGROUND = 0.6  # share of the crops that get one
 SEEN = (0.2, 0.6)  # visibility from which, and in full, a place counts as seen
 COLOURS = 17  # pixels, the width of the means that tell a place's colours from its texture
@@ -68,10 +66,8 @@ def train_refiner(
     schedule,
     batch: int = 4,
     start: Refiner | None = None,
-    seen: Lpips | None = None,
 ) -> None:
-    """Writes folder/refiner. start: a refiner to go on with, None for a new one; seen: a network in whose eyes its
-    pictures are to be like the true ones as well."""
+    """Writes folder/refiner. start: a refiner to go on with, None for a new one."""
     torch.manual_seed(0)
     model = (start or Refiner()).float().train().requires_grad_(True).to(memory_format=torch.channels_last)
 
@@ -84,8 +80,6 @@ def train_refiner(
         weight = 1 + PERSON_WEIGHT * person
         loss = (error * weight).mean() + 0.25 * gradient_error(made * weight, true * weight)
         loss = loss + TEXTURE_WEIGHT * texture_error(made * weight, true * weight)
-        if seen is not None:
-            loss = loss + LPIPS_WEIGHT * seen(made, true).mean()
         return loss, {"l1": float(error.detach().mean()) / 2}
 
     loop.run("refiner", {"refiner": model}, loss_of_step, schedule, folder)

@@ -70,8 +70,8 @@ def both(tmp_path, *more: str) -> list[str]:
 
 def test_the_table_of_two_folders(pair, tmp_path, capsys, monkeypatch):
     made, truth = pair
-    for module in ("lpips", "evaluation.perceptual"):
-        monkeypatch.setattr(f"dreampose_core.{module}.find_spec", lambda _: None)
+    for module in ("lpips", "perceptual"):
+        monkeypatch.setattr(f"dreampose_core.evaluation.{module}.find_spec", lambda _: None)
     assert main(both(tmp_path, "--report", str(tmp_path / "report.json"))) == 0
     told = capsys.readouterr().out
     report = json.loads((tmp_path / "report.json").read_text())
