@@ -25,6 +25,8 @@ _HIDDEN = np.radians([3, 9])  # the same of a hand that the photo hardly shows
 _MOVED = 0.004, 0.015  # metres that such a hand moves beside the hips: as it was, and out from behind what hides it
 _SOFT = 0.008  # metres over which arm and hand pass into each other
 _BEFORE = 0.025  # metres by which a hand stands out before cloth, which lies on the body beside it and not in it
+_STUMP = 0.05  # metres of arm that are built before the hand, behind the photo's arm: where that is seen from its end
+_BEHIND, _SLIM = 0.03, 0.85  # metres by which it stands back, and its width
 _FLARE = 0.05  # metres beyond the wrist up to which the hand follows the arm's girth
 _REACH, _FREE = 0.014, 0.002  # metres: of the surroundings that take light from a place, and above it
 _DIM = 0.55  # of the light: what is left between fingers
@@ -72,22 +74,27 @@ def arm_share(hand: Hand, built: float, along: np.ndarray) -> np.ndarray:
     return 1 - smooth(2 * built - 1) * smooth((along - hand.start) / (2 * _SOFT) + 0.5)
 
 
+def arm_end(hand: Hand, built: float) -> float:
+    """Metres beyond the wrist from which on nothing of the photo's arm is there, nor hides what is behind."""
+    return hand.start + _SOFT if built == 1 else np.inf
+
+
 def draw_hand(
     hand: Hand, side: str, built: float, shape: np.ndarray, now: np.ndarray, view: Camera
-) -> Fragments | None:
-    """A hand's nearest fragments before the camera `view`; now (B,3,4): transforms of the pose; built: see
-    built_share."""
+) -> list[Fragments]:
+    """The nearest fragments of a hand, and of the end of the arm that fills what gapes between the two, before the
+    camera `view`; none where it shows no hand. now (B,3,4): transforms of the pose; built: see built_share."""
     mesh = _mesh(hand.to_row().tobytes(), np.asarray(shape, np.float32).tobytes(), side)
     space = skin(mesh.points, mesh.weights, now).astype(np.float32)
     window, corner = window_about(view.project(space), view)
     if window is None:
-        return None
+        return []
     points = window.with_depth(space)
     # the far side of a closed surface is never seen
     faces = mesh.faces[areas(points, mesh.faces) < 0]
     hits = raster(points, faces, window.width, window.height)
     if not len(hits.pixel):
-        return None
+        return []
     values = hits.take(faces, mesh.values)
     along, light, normal = values[:, 0], values[:, 1], values[:, 2:]
     toward = now[BONES.index(f"wrist.{side}"), 1, :3].astype(np.float32)
@@ -97,9 +104,15 @@ def draw_hand(
     light = 1 + (light - 1) * smooth(along, hand.start, hand.start + _FLARE)  # the arm before it is as the photo has it
     colour = colour * light[:, None] ** _WARM
     alpha = smooth((along - hand.start) / (2 * _SOFT) + 1.5)
-    sample = Samples(hits.pixel, colour.astype(np.float32), alpha.astype(np.float32), hits.depth - np.float32(_BEFORE))
-    drawn = to_pixels([sample], window, corner, view.width, HAND_SEEN)
-    return drawn._replace(alpha=smooth(2 * built) * drawn.alpha)
+    stump = alpha < 1
+    parts = (slice(None), alpha, -_BEFORE), (stump, np.ones(stump.sum(), np.float32), _BEHIND)
+    out = []
+    for where, share, back in parts:
+        depth = hits.depth[where] + np.float32(back)
+        sample = Samples(hits.pixel[where], np.float32(colour[where]), np.float32(share), depth)
+        drawn = to_pixels([sample], window, corner, view.width, HAND_SEEN)
+        out.append(drawn._replace(alpha=smooth(2 * built) * drawn.alpha))
+    return out
 
 
 def each_hand(table: np.ndarray) -> Iterator[tuple[str, Hand]]:
@@ -117,7 +130,7 @@ def _mesh(row: bytes, shape: bytes, side: str) -> _Mesh:
     bones = [BONES.index(f"{bone}.{side}") for bone in ("lowerarm01", "wrist")]
     arm = figure.weights[:, bones].sum(1) > 0.9
     centre = rest[arm & (np.abs(along) < 0.01)].mean(0)
-    own = arm & (along > hand.start - 2 * _SOFT - 0.005)
+    own = arm & (along > hand.start - _STUMP)
     index, faces = np.unique(figure.faces[own[figure.faces].all(1)], return_inverse=True)
     points, along, faces = rest[index], along[index], faces.reshape(-1, 3)
     normal = vertex_normals(points, faces)
@@ -128,6 +141,7 @@ def _mesh(row: bytes, shape: bytes, side: str) -> _Mesh:
     axis = (joints[1] - joints[0]) / np.linalg.norm(joints[1] - joints[0])
     across = points - centre - ((points - centre) @ axis)[:, None] * axis
     wide = hand.girth + (1 - hand.girth) * smooth(along, 0, _FLARE)
+    wide *= _SLIM + (1 - _SLIM) * smooth((along - hand.start) / (2 * _SOFT) + 1.5)
     points = points + across * (wide - 1)[:, None] + hand.lie
     return _Mesh(np.float32(points), figure.weights[index], faces, values)
 
