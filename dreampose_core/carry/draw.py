@@ -12,9 +12,10 @@ from scipy.sparse import csr_array, vstack
 from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.cloth.drape import drape, hug
 from dreampose_core.carry.cloth.skirt import STILL
-from dreampose_core.carry.feet.drawing import built_share, draw_foot, each_foot, leg_share, shade_by
+from dreampose_core.carry.feet.drawing import built_share, draw_foot, leg_share, shade_by
+from dreampose_core.carry.feet.footwear import Footwear
 from dreampose_core.carry.fill import bounds, disc, smooth
-from dreampose_core.carry.hands.drawing import arm_end, arm_share, draw_hand, each_hand
+from dreampose_core.carry.hands.drawing import arm_end, arm_share, draw_hand
 from dreampose_core.carry.hands.drawing import built_share as hand_built
 from dreampose_core.carry.hands.reading import Hand
 from dreampose_core.carry.head.around import Around
@@ -133,7 +134,7 @@ def _feet(
     """Fragments of the feet that are built, from whose place the legs (layers, in place) are taken away."""
     body = sheet.body
     feet = []
-    for leg, (side, wear) in zip((LEG_L, LEG_R), each_foot(sheet.footwear), strict=True):
+    for leg, (side, wear) in zip((LEG_L, LEG_R), Footwear.each(sheet.footwear), strict=True):
         built = built_share(wear, side, sheet.photo_bones, transforms)
         if not built:
             continue
@@ -150,7 +151,7 @@ def _hands(
 ) -> dict[int, tuple[Hand, float, list[_Drawn]]]:
     """By arm the hands that are built: how far, and their fragments."""
     out = {}
-    for arm, (side, hand) in zip((ARM_L, ARM_R), each_hand(sheet.hands), strict=True):
+    for arm, (side, hand) in zip((ARM_L, ARM_R), Hand.each(sheet.hands), strict=True):
         share = hand_built(hand, side, sheet.photo_bones, transforms)
         if not share or sheet.pieces[arm] is None:
             continue

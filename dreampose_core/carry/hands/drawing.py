@@ -3,7 +3,6 @@ hang, in the colour of the person's skin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from dreampose_core.carry.built import Fragments, Samples, to_pixels, vertex_normals, window_about
 from dreampose_core.carry.fill import smooth
-from dreampose_core.carry.hands.reading import SIDES, Hand, beyond_wrist
+from dreampose_core.carry.hands.reading import Hand, beyond_wrist
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, load_figure, rotation_matrices, skin
 from pose_tools.body.raster import areas, raster
@@ -113,12 +112,6 @@ def draw_hand(
         drawn = to_pixels([sample], window, corner, view.width, HAND_SEEN)
         out.append(drawn._replace(alpha=smooth(2 * built) * drawn.alpha))
     return out
-
-
-def each_hand(table: np.ndarray) -> Iterator[tuple[str, Hand]]:
-    """Side and hand of the rows (2,13) of a sheet."""
-    for side, row in zip(SIDES, table, strict=True):
-        yield side, Hand.from_row(row)
 
 
 @lru_cache(maxsize=16)
