@@ -15,7 +15,7 @@ from dreampose_core.carry.cloth.skirt import STILL
 from dreampose_core.carry.feet.drawing import built_share, draw_foot, leg_share, shade_by
 from dreampose_core.carry.feet.footwear import Footwear
 from dreampose_core.carry.fill import bounds, disc, smooth
-from dreampose_core.carry.hands.drawing import arm_end, arm_share, draw_hand
+from dreampose_core.carry.hands.drawing import arm_end, arm_share, draw_hand, steady_hands
 from dreampose_core.carry.hands.drawing import built_share as hand_built
 from dreampose_core.carry.hands.reading import Hand
 from dreampose_core.carry.head.around import Around
@@ -61,6 +61,12 @@ class _Drawn:
     visibility: np.ndarray
     row: np.ndarray | None = None
     beyond: np.ndarray | None = None
+
+
+def for_film(sheet: Sheet, poses: Sequence[Pose]) -> Sheet:
+    """The sheet for a film of these poses, with what has to be decided for all of its frames."""
+    film = [bone_transforms(load_figure(), sheet.body.shape, pose) for pose in poses]
+    return replace(sheet, hands=steady_hands(sheet.hands, sheet.photo_bones, film))
 
 
 def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:

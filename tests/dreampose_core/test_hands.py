@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dreampose_core.carry import Carried, Sheet, carry, make_sheet
+from dreampose_core.carry import Carried, Sheet, carry, for_film, make_sheet
 from dreampose_core.carry.built import SIDES
 from dreampose_core.carry.hands.drawing import arm_share, built_share, draw_hand
 from dreampose_core.carry.hands.reading import _CUFFS, NO_HAND, Hand, beyond_wrist, read_hand
@@ -99,6 +99,16 @@ def test_a_hand_is_the_photos_until_it_turns_out_of_its_view():
         assert built_share(hand, "L", photo, _turned(60, 2)) == 1
         assert built_share(hand, "L", photo, _turned(60, 1)) == in_plane
     assert built_share(NO_HAND, "L", photo, _turned(60, 2)) == 0
+
+
+def test_a_hand_in_sight_that_swings_a_little_keeps_its_looks_through_a_film(sheet):
+    def film(degrees: float) -> list[Pose]:
+        return [replace(sheet.body.pose, yaw=np.deg2rad(turn)) for turn in (0, degrees / 2, degrees, 0)]
+
+    with_sight = replace(sheet, hands=np.stack([replace(NO_HAND, built=True).to_row()] * 2))
+    hidden = replace(sheet, hands=np.stack([replace(NO_HAND, built=True, shown=False).to_row()] * 2))
+    for one, degrees, built in ((with_sight, 40, False), (with_sight, 60, True), (hidden, 40, True)):
+        assert [hand.built for _, hand in Hand.each(for_film(one, film(degrees)).hands)] == [built] * 2
 
 
 @pytest.mark.parametrize("built", [0.0, 0.3, 0.5, 0.7, 1.0])

@@ -3,6 +3,7 @@ hang, in the colour of the person's skin."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from pose_tools.body.raster import areas, raster
 
 HAND_SEEN = 0.15  # visibility of a hand that is built: its form is the figure's, its colour is the photo's
 _LIKE, _UNLIKE = np.radians([28, 35])  # of a hand's turn away from the photo's view: the photo's hand, the built one
+_BRUSHED = np.radians(46)  # of it in a whole film: less far the photo's hand is looked at rather than a change
 _HIDDEN = np.radians([3, 9])  # the same of a hand that the photo hardly shows
 _MOVED = 0.004, 0.015  # metres that such a hand moves beside the hips: as it was, and out from behind what hides it
 _SOFT = 0.008  # metres over which arm and hand pass into each other
@@ -53,13 +55,28 @@ def built_share(hand: Hand, side: str, photo: np.ndarray, now: np.ndarray) -> fl
     if not hand.built:
         return 0.0
     bone = BONES.index(f"wrist.{side}")
-    first, second = photo[bone, :, :3], now[bone, :, :3]
     if hand.shown:
-        return _share(np.arccos(np.clip(first[1] @ second[1], -1, 1)), _LIKE, _UNLIKE)
+        return _share(_away(bone, photo, now), _LIKE, _UNLIKE)
+    first, second = photo[bone, :, :3], now[bone, :, :3]
     turned = np.arccos(np.clip((np.trace(first @ second.T) - 1) / 2, -1, 1))
     wrist = np.append(load_figure().joints[bone], 1)
     before, after = (pose[0, :, :3].T @ (pose[bone] @ wrist - pose[0, :, 3]) for pose in (photo, now))
     return max(_share(turned, *_HIDDEN), _share(np.linalg.norm(after - before), *_MOVED))
+
+
+def steady_hands(table: np.ndarray, photo: np.ndarray, film: list[np.ndarray]) -> np.ndarray:
+    """The rows (2,C) of a sheet's hands for a film with these transforms (B,3,4): of a hand that the photo shows and
+    that swings out of its view only a little nothing is built, or it would change its looks for a few frames."""
+    rows = []
+    for side, hand in Hand.each(table):
+        most = max((_away(BONES.index(f"wrist.{side}"), photo, now) for now in film), default=0.0)
+        rows.append(replace(hand, built=hand.built and not (hand.shown and most < _BRUSHED)).to_row())
+    return np.stack(rows)
+
+
+def _away(bone: int, photo: np.ndarray, now: np.ndarray) -> float:
+    """Radians by which a bone has turned away from the photo's view."""
+    return float(np.arccos(np.clip(photo[bone, 1, :3] @ now[bone, 1, :3], -1, 1)))
 
 
 def _share(value: float, low: float, high: float) -> float:
