@@ -1,6 +1,6 @@
 """The photo's appearance carried to a pose: make_sheet once a photo, then carry once a pose.
 
-sheet.py   Sheet, make_sheet: the person as surfaces in layers     draw.py      Carried, carry, smaller
+sheet.py   Sheet, make_sheet: the person as surfaces in layers     draw.py      Carried, carry, for_film, smaller
 matte.py   alpha, clean colours, completed background              backdrop.py  plain backdrops; shadows that go along
 views.py   the fitted body, group by group                         layers.py    which pixel is body, leg or arm
 relief.py  depth and skinning of a layer                           textures.py  colours of its front and back
@@ -8,12 +8,12 @@ light.py   the photo's light, and how bright it makes a surface    fill.py      
 head/      hair, face and nape that the photo does not show
 cloth/     cloth that goes on around the sides, hangs and swings
 feet/      feet and shoes as surfaces of their own
-hands/     hands the photo shows from another side                 built.py    how such surfaces come into a picture
+hands/     hands the photo shows from another side                 built.py    what feet and hands share
 """
 
 from dreampose_core.carry.cloth.skirt import STILL
 from dreampose_core.carry.cloth.swing import swings
-from dreampose_core.carry.draw import Carried, carry, smaller
+from dreampose_core.carry.draw import Carried, carry, for_film, smaller
 from dreampose_core.carry.sheet import Sheet, make_sheet
 
-__all__ = ["STILL", "Carried", "Sheet", "carry", "make_sheet", "smaller", "swings"]
+__all__ = ["STILL", "Carried", "Sheet", "carry", "for_film", "make_sheet", "smaller", "swings"]

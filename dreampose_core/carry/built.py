@@ -1,15 +1,41 @@
-"""Surfaces that are built, and not taken from the photo, on their way into a picture: several samples a pixel, and of
-each the nearest surface."""
+"""Hands and feet that are built, and not taken from the photo: how a sheet keeps what it knows of them, and how their
+surfaces come into a picture: several samples a pixel, and of each the nearest surface."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from pose_tools.body.camera import Camera
 
+SIDES = "LR"
 _SAMPLES = 2  # along each axis of a pixel
+_NUMBERS = {"bool": bool, "int": int, "float": float}
+
+
+class Extremity:
+    """A frozen dataclass about one hand or foot, of numbers and of arrays (3,), which a sheet keeps as a row."""
+
+    def to_row(self) -> np.ndarray:
+        """(C,) f32: the fields one after the other."""
+        return np.concatenate([np.atleast_1d(getattr(self, f.name)) for f in fields(self)]).astype(np.float32)
+
+    @classmethod
+    def from_row(cls, row: np.ndarray) -> Self:
+        """The inverse of to_row."""
+        values, out = iter(row), []
+        for field in fields(cls):
+            number = _NUMBERS.get(field.type)
+            out.append(number(next(values)) if number else np.array([next(values) for _ in range(3)]))
+        return cls(*out)
+
+    @classmethod
+    def each(cls, table: np.ndarray) -> Iterator[tuple[str, Self]]:
+        """Side and what is kept of it, of the rows (2,C) of a sheet."""
+        return zip(SIDES, map(cls.from_row, table), strict=True)
 
 
 class Fragments(NamedTuple):

@@ -12,10 +12,12 @@ from scipy.sparse import csr_array, vstack
 from dreampose_core.carry.backdrop import contact_shadow
 from dreampose_core.carry.cloth.drape import drape, hug
 from dreampose_core.carry.cloth.skirt import STILL
-from dreampose_core.carry.feet.drawing import built_share, draw_foot, each_foot, leg_share, shade_by
+from dreampose_core.carry.feet.drawing import built_share, draw_foot, leg_share, shade_by
+from dreampose_core.carry.feet.footwear import Footwear
 from dreampose_core.carry.fill import bounds, disc, smooth
-from dreampose_core.carry.hands.drawing import arm_share, draw_hand, each_hand
+from dreampose_core.carry.hands.drawing import arm_end, arm_share, draw_hand, steady_hands
 from dreampose_core.carry.hands.drawing import built_share as hand_built
+from dreampose_core.carry.hands.reading import Hand
 from dreampose_core.carry.head.around import Around
 from dreampose_core.carry.light import brightness
 from dreampose_core.carry.matte import DESIGN_ROWS
@@ -31,6 +33,7 @@ _PACK = 512  # hits are sampled as rows of this many
 _STEP = 0.7  # pixels over which an outline is mixed, where a pixel has one sample
 _LEAST_SHADE = 0.03  # of a shadow at the feet that is drawn
 _FRINGE = 1.5  # cells of a sheet by which its soft fringe goes beyond it
+_SLEEVE = 0.08  # metres before the end of an arm whose hand is built where one may see inside
 _UNSEEN_DEPTH = 0.07  # metres by which filled places stand back behind seen ones of another layer
 
 
@@ -60,6 +63,12 @@ class _Drawn:
     beyond: np.ndarray | None = None
 
 
+def for_film(sheet: Sheet, poses: Sequence[Pose]) -> Sheet:
+    """The sheet for a film of these poses, with what has to be decided for all of its frames."""
+    film = [bone_transforms(load_figure(), sheet.body.shape, pose) for pose in poses]
+    return replace(sheet, hands=steady_hands(sheet.hands, sheet.photo_bones, film))
+
+
 def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     """The sheet's person in that pose, seen by the photo's camera; swing (3,): of loose cloth, see cloth/swing.py."""
     body, figure = sheet.body, load_figure()
@@ -84,10 +93,18 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     facing = np.einsum("nij,snj->sni", blend[:, :, :3], sheet.facing.reshape(2, count, 3))
     bright = brightness(facing.reshape(-1, 3), sheet.light)[:, None]
     size = height * fine, width * fine
-    layers = [_draw_layer(sheet, points, flat, bright, layer, size, fine) for layer in range(len(sheet.pieces))]
+    built = _hands(sheet, transforms, camera)
+    ends = {arm: arm_end(hand, share) for arm, (hand, share, _) in built.items()}
+    layers = [
+        _draw_layer(sheet, points, flat, bright, layer, size, fine, ends.get(layer, np.inf))
+        for layer in range(len(sheet.pieces))
+    ]
+    for arm, (hand, share, _) in built.items():
+        if (drawn := layers[arm]) is not None:
+            layers[arm] = replace(drawn, alpha=drawn.alpha * arm_share(hand, share, drawn.beyond))
     _part_legs(layers, size, fine * height / DESIGN_ROWS)
     layers += _feet(sheet, layers, transforms, camera)
-    hands = _hands(sheet, layers, transforms, camera)
+    hands = [part for _, _, parts in built.values() for part in parts]
     colour, alpha, visibility = _composite(layers, hands, height * width * fine**2)
     colour = _average(colour.reshape(*size, 3), fine)
     alpha = _average(alpha.reshape(size), fine)
@@ -123,7 +140,7 @@ def _feet(
     """Fragments of the feet that are built, from whose place the legs (layers, in place) are taken away."""
     body = sheet.body
     feet = []
-    for leg, (side, wear) in zip((LEG_L, LEG_R), each_foot(sheet.footwear), strict=True):
+    for leg, (side, wear) in zip((LEG_L, LEG_R), Footwear.each(sheet.footwear), strict=True):
         built = built_share(wear, side, sheet.photo_bones, transforms)
         if not built:
             continue
@@ -135,20 +152,19 @@ def _feet(
     return feet
 
 
-def _hands(sheet: Sheet, layers: list[_Drawn | None], transforms: np.ndarray, camera: Camera) -> list[_Drawn]:
-    """Fragments of the hands that are built, from whose place the arms (layers, in place) are taken away."""
-    hands = []
-    for arm, (side, hand) in zip((ARM_L, ARM_R), each_hand(sheet.hands), strict=True):
-        built = hand_built(hand, side, sheet.photo_bones, transforms)
-        drawn = layers[arm]
-        if not built or drawn is None:
+def _hands(
+    sheet: Sheet, transforms: np.ndarray, camera: Camera
+) -> dict[int, tuple[Hand, float, list[_Drawn]]]:
+    """By arm the hands that are built: how far, and their fragments."""
+    out = {}
+    for arm, (side, hand) in zip((ARM_L, ARM_R), Hand.each(sheet.hands), strict=True):
+        share = hand_built(hand, side, sheet.photo_bones, transforms)
+        if not share or sheet.pieces[arm] is None:
             continue
-        shown = draw_hand(hand, side, built, sheet.body.shape, transforms, camera)
-        if shown is None:
-            continue
-        layers[arm] = replace(drawn, alpha=drawn.alpha * arm_share(hand, built, drawn.beyond))
-        hands.append(_Drawn(*shown))
-    return hands
+        parts = draw_hand(hand, side, share, sheet.body.shape, transforms, camera)
+        if parts:
+            out[arm] = hand, share, [_Drawn(*part) for part in parts]
+    return out
 
 
 def smaller(carried: Carried, times: int) -> Carried:
@@ -166,10 +182,11 @@ def _draw_layer(
     layer: int,
     size: tuple[int, int],
     fine: int,
+    end: float,
 ) -> _Drawn | None:
     """One layer's nearest fragments. points (2N,3): front vertices, then back ones, on the fine grid; flat (N,):
     how little each has turned out of the photo's plane, 0..1; bright (2N,1): how bright the light makes them; fine:
-    samples a pixel along each axis."""
+    samples a pixel along each axis; end: metres beyond its wrist at which an arm ends."""
     piece = sheet.pieces[layer]
     if piece is None:
         return None
@@ -182,7 +199,8 @@ def _draw_layer(
     seen = _seen_undistorted(piece, area, (sheet.cell * fine) ** 2)
     dense = _density(piece, area, fine)
     # where the surfaces are closed, what turns away is always behind something
-    faces = piece.faces[(area > 0) | piece.inside]
+    beyond = piece.beyond[piece.faces]
+    faces = piece.faces[((area > 0) | piece.inside | (beyond.max(1) > end - _SLEEVE)) & (beyond.min(1) < end)]
     hits = _whole(raster(points, faces, size[1], size[0]), size)
     # the soft fringe only shows where the body of the layer does not
     free = np.ones(size[0] * size[1], bool)

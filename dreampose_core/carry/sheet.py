@@ -15,13 +15,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dreampose_core.carry.built import SIDES
 from dreampose_core.carry.cloth.drape import hug
 from dreampose_core.carry.cloth.skirt import STILL, hanging, measure_skirt
 from dreampose_core.carry.cloth.wrap import LaidOut, bare_skin, lay_out, wrap
 from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
 from dreampose_core.carry.feet.reading import as_pair, find_shoe, read_footwear, without_straps
 from dreampose_core.carry.fill import grow, shrink, smooth
-from dreampose_core.carry.hands.reading import SIDES, beyond_wrist, read_hand
+from dreampose_core.carry.hands.reading import beyond_wrist, read_hand
 from dreampose_core.carry.head.around import lay_around, measure_skull
 from dreampose_core.carry.head.behind import Seen, look_at_head
 from dreampose_core.carry.head.painting import paint_around

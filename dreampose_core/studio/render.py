@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dreampose_core.carry import Sheet, swings
+from dreampose_core.carry import Sheet, for_film, swings
 from dreampose_core.film.background import choose
 from dreampose_core.film.finishing import Finish, Moves
 from dreampose_core.film.surroundings import PHOTO, Surroundings
@@ -33,7 +33,7 @@ def finish_of(order: Order, subject: Subject, sheet: Sheet, poses: PoseSequence,
     backdrop = backdrop_of(order, around)
     old = None if backdrop is None else sheet.background
     swung = swings(sheet.body, moves, poses.fps) if moves and order.settings.swinging else None
-    return Finish(poses, Moves(sheet, moves, swung) if moves else None, finer, backdrop, old, around)
+    return Finish(poses, Moves(for_film(sheet, moves), moves, swung) if moves else None, finer, backdrop, old, around)
 
 
 def backdrop_of(order: Order, around: Surroundings | None = None) -> np.ndarray | None:

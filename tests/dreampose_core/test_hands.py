@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from dreampose_core.carry import Carried, Sheet, carry, make_sheet
+from dreampose_core.carry import Carried, Sheet, carry, for_film, make_sheet
+from dreampose_core.carry.built import SIDES
 from dreampose_core.carry.hands.drawing import arm_share, built_share, draw_hand
-from dreampose_core.carry.hands.reading import _CUFFS, NO_HAND, SIDES, Hand, beyond_wrist, read_hand
-from dreampose_core.carry.views import ARM_L, ARM_R, part_groups
+from dreampose_core.carry.hands.reading import _CUFFS, NO_HAND, Hand, beyond_wrist, read_hand
+from dreampose_core.carry.views import ARM_L, ARM_R, LOWER_ARM_PARTS, part_groups
 from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv
@@ -100,13 +101,23 @@ def test_a_hand_is_the_photos_until_it_turns_out_of_its_view():
     assert built_share(NO_HAND, "L", photo, _turned(60, 2)) == 0
 
 
+def test_a_hand_in_sight_that_swings_a_little_keeps_its_looks_through_a_film(sheet):
+    def film(degrees: float) -> list[Pose]:
+        return [replace(sheet.body.pose, yaw=np.deg2rad(turn)) for turn in (0, degrees / 2, degrees, 0)]
+
+    with_sight = replace(sheet, hands=np.stack([replace(NO_HAND, built=True).to_row()] * 2))
+    hidden = replace(sheet, hands=np.stack([replace(NO_HAND, built=True, shown=False).to_row()] * 2))
+    for one, degrees, built in ((with_sight, 40, False), (with_sight, 60, True), (hidden, 40, True)):
+        assert [hand.built for _, hand in Hand.each(for_film(one, film(degrees)).hands)] == [built] * 2
+
+
 @pytest.mark.parametrize("built", [0.0, 0.3, 0.5, 0.7, 1.0])
 def test_arm_and_hand_never_let_one_see_through_both(built):
     hand = replace(NO_HAND, built=True, skin=np.array(BODY, float), wrist=np.array(BODY, float))
     along = np.linspace(-0.1, 0.15, 60)
     share = arm_share(hand, built, along)
     assert (share[along < -0.02] == 1).all()
-    drawn = draw_hand(hand, "L", built, SHAPE, _turned(0, 1), CAMERA)
+    drawn, _ = draw_hand(hand, "L", built, SHAPE, _turned(0, 1), CAMERA)
     assert share.min() + drawn.alpha.max() >= 0.99
 
 
@@ -114,7 +125,7 @@ def test_arm_and_hand_never_let_one_see_through_both(built):
 def test_a_hand_is_built_below_a_sleeve_of_any_length(start):
     hand = replace(NO_HAND, built=True, girth=0.9, skin=np.array(BODY, float), wrist=np.array(BODY, float))
     whole, drawn = (
-        draw_hand(replace(hand, start=begin), "L", 1.0, SHAPE, _turned(0, 1), CAMERA) for begin in (0.0, start)
+        draw_hand(replace(hand, start=begin), "L", 1.0, SHAPE, _turned(0, 1), CAMERA)[0] for begin in (0.0, start)
     )
     ends = [one.pixel[one.alpha > 0.5] // WIDTH for one in (whole, drawn)]
     assert ends[1].max() == ends[0].max()  # the fingers' tips
@@ -124,7 +135,7 @@ def test_a_hand_is_built_below_a_sleeve_of_any_length(start):
 def test_a_hand_that_cannot_be_built_is_left_the_photos(sheet, monkeypatch):
     pose = replace(sheet.body.pose, yaw=np.pi / 2)
     without = replace(sheet, hands=np.stack([NO_HAND.to_row()] * 2))
-    monkeypatch.setattr("dreampose_core.carry.draw.draw_hand", lambda *_: None)
+    monkeypatch.setattr("dreampose_core.carry.draw.draw_hand", lambda *_: [])
     np.testing.assert_array_equal(carry(sheet, pose).picture, carry(without, pose).picture)
 
 
@@ -132,7 +143,7 @@ def test_a_built_hand_has_fingers_that_can_be_told():
     hand = replace(NO_HAND, built=True, skin=np.array(BODY, float), wrist=np.array(BODY, float))
     near = CAMERA.scaled(6)
     for turn in (0, 80, 180):
-        drawn = draw_hand(hand, "L", 1.0, SHAPE, _turned(turn, 2), near)
+        drawn, _ = draw_hand(hand, "L", 1.0, SHAPE, _turned(turn, 2), near)
         solid = drawn.alpha > 0.99
         bright = drawn.colour[solid].sum(1) / np.sum(BODY)
         assert bright.max() <= 1.01 and np.quantile(bright, 0.5) > 0.8
@@ -144,7 +155,7 @@ def test_a_built_hand_has_fingers_that_can_be_told():
 def test_a_hand_joins_the_arm_that_the_photo_shows():
     hand = replace(NO_HAND, built=True, skin=np.array(BODY, float), wrist=np.array(BODY, float))
     at = [
-        draw_hand(replace(hand, lie=np.array([shift, 0, 0])), "L", 1.0, SHAPE, _turned(0, 1), CAMERA).pixel % WIDTH
+        draw_hand(replace(hand, lie=np.array([shift, 0, 0])), "L", 1.0, SHAPE, _turned(0, 1), CAMERA)[0].pixel % WIDTH
         for shift in (0, 0.03)
     ]
     assert at[1].mean() - at[0].mean() == pytest.approx(0.03 * CAMERA.scale, abs=0.3)
@@ -171,6 +182,19 @@ def test_the_photos_hands_stay_in_its_pose_and_turned_ones_are_built(sheet):
     hand = np.isin(part, list(HANDS.values()))
     flat, built = (_like_skin(carry(one, pose), hand).sum() for one in (without, sheet))
     assert built > 0.7 * hand.sum() and built > flat
+
+
+@pytest.mark.parametrize(("lifted", "bent"), [(40, (0, 60, 0)), (60, (0, 0, -60))])
+def test_no_gap_opens_between_an_arm_and_the_hand_that_bends(sheet, lifted, bent):
+    """lifted: the forearm, towards the camera; degrees."""
+    rotations = np.zeros((len(BONES), 3))
+    rotations[BONES.index("lowerarm01.L"), 0] = -np.deg2rad(lifted)
+    rotations[BONES.index("wrist.L")] = np.deg2rad(bent)
+    pose = Pose(rotations, 0.0, np.zeros(3))
+    part = draw_iuv(load_figure(), SHAPE, pose, CAMERA)[..., 0]
+    arm = np.isin(part, (HANDS["L"], *LOWER_ARM_PARTS))
+    inner = cv2.erode(arm.astype(np.uint8), np.ones((3, 3))) > 0
+    assert (carry(sheet, pose).alpha[inner] < 0.7).sum() < 4
 
 
 def test_a_kept_sheet_keeps_its_hands(sheet, tmp_path):

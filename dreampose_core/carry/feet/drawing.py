@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.built import Fragments, Samples, to_pixels, vertex_normals, window_about
-from dreampose_core.carry.feet.footwear import SIDES, SKIN, Footwear, Surface, colours, foot_surfaces, worn
+from dreampose_core.carry.feet.footwear import SKIN, Footwear, Surface, colours, foot_surfaces, worn
 from dreampose_core.carry.fill import bounds, smooth
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, skin
@@ -119,9 +119,3 @@ def shade_by(
     cover, depth = cover[far[0]], depth[far[0]]
     before = far[1] - depth / np.maximum(cover, 1e-3)
     return 1 - _SHADE * np.clip(2 * cover, 0, 1) * smooth((before - 0.02) / 0.06)
-
-
-def each_foot(table: np.ndarray) -> Iterator[tuple[str, Footwear]]:
-    """Side and footwear of the rows (2,17) of a sheet."""
-    for side, row in zip(SIDES, table, strict=True):
-        yield side, Footwear.from_row(row)

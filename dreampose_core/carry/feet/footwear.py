@@ -9,16 +9,16 @@ Lengths in metres, the body at rest: forward is -y, up is z; heights count from 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from dreampose_core.carry.built import SIDES, Extremity
 from dreampose_core.carry.fill import smooth
 from pose_tools.body.figure import BONES, Figure, load_figure
 
 BARE, PUMP, SANDAL, CLOSED = range(1, 5)  # the kinds of footwear; 0 is a foot of which nothing is known
-SIDES = "LR"
 SKIN, UPPER, HEEL = range(3)  # the surfaces of a foot
 _ANKLE = 0.09  # above it a foot does not bend
 SOLES = {PUMP: 0.006, SANDAL: 0.006, CLOSED: 0.014}  # how thick they are
@@ -31,7 +31,7 @@ _LEAST_HEEL, _SLIM = 0.028, 0.05  # of a heel's height: below the first there is
 
 
 @dataclass(frozen=True)
-class Footwear:
+class Footwear(Extremity):
     """What one foot wears.
 
     kind; pitch: radians by which the toes point down where it stands; throat: where a pump's upper begins, 0 (heel) … 1
@@ -49,15 +49,6 @@ class Footwear:
     skin: np.ndarray
     upper: np.ndarray
     sole: np.ndarray
-
-    def to_row(self) -> np.ndarray:
-        """(17,) f32."""
-        return np.concatenate([np.atleast_1d(getattr(self, f.name)) for f in fields(self)]).astype(np.float32)
-
-    @classmethod
-    def from_row(cls, row: np.ndarray) -> Footwear:
-        """The inverse of to_row."""
-        return cls(int(row[0]), *map(float, row[1:5]), *np.asarray(row[5:]).reshape(4, 3))
 
 
 NOTHING_KNOWN = np.zeros((len(SIDES), 17), np.float32)

@@ -3,7 +3,7 @@ hang, in the colour of the person's skin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,17 +14,20 @@ from scipy.spatial import cKDTree
 
 from dreampose_core.carry.built import Fragments, Samples, to_pixels, vertex_normals, window_about
 from dreampose_core.carry.fill import smooth
-from dreampose_core.carry.hands.reading import SIDES, Hand, beyond_wrist
+from dreampose_core.carry.hands.reading import Hand, beyond_wrist
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, load_figure, rotation_matrices, skin
 from pose_tools.body.raster import areas, raster
 
 HAND_SEEN = 0.15  # visibility of a hand that is built: its form is the figure's, its colour is the photo's
 _LIKE, _UNLIKE = np.radians([28, 35])  # of a hand's turn away from the photo's view: the photo's hand, the built one
+_BRUSHED = np.radians(46)  # of it in a whole film: less far the photo's hand is looked at rather than a change
 _HIDDEN = np.radians([3, 9])  # the same of a hand that the photo hardly shows
 _MOVED = 0.004, 0.015  # metres that such a hand moves beside the hips: as it was, and out from behind what hides it
 _SOFT = 0.008  # metres over which arm and hand pass into each other
 _BEFORE = 0.025  # metres by which a hand stands out before cloth, which lies on the body beside it and not in it
+_STUMP = 0.05  # metres of arm that are built before the hand, behind the photo's arm: where that is seen from its end
+_BEHIND, _SLIM = 0.03, 0.85  # metres by which it stands back, and its width
 _FLARE = 0.05  # metres beyond the wrist up to which the hand follows the arm's girth
 _REACH, _FREE = 0.014, 0.002  # metres: of the surroundings that take light from a place, and above it
 _DIM = 0.55  # of the light: what is left between fingers
@@ -52,13 +55,28 @@ def built_share(hand: Hand, side: str, photo: np.ndarray, now: np.ndarray) -> fl
     if not hand.built:
         return 0.0
     bone = BONES.index(f"wrist.{side}")
-    first, second = photo[bone, :, :3], now[bone, :, :3]
     if hand.shown:
-        return _share(np.arccos(np.clip(first[1] @ second[1], -1, 1)), _LIKE, _UNLIKE)
+        return _share(_away(bone, photo, now), _LIKE, _UNLIKE)
+    first, second = photo[bone, :, :3], now[bone, :, :3]
     turned = np.arccos(np.clip((np.trace(first @ second.T) - 1) / 2, -1, 1))
     wrist = np.append(load_figure().joints[bone], 1)
     before, after = (pose[0, :, :3].T @ (pose[bone] @ wrist - pose[0, :, 3]) for pose in (photo, now))
     return max(_share(turned, *_HIDDEN), _share(np.linalg.norm(after - before), *_MOVED))
+
+
+def steady_hands(table: np.ndarray, photo: np.ndarray, film: list[np.ndarray]) -> np.ndarray:
+    """The rows (2,C) of a sheet's hands for a film with these transforms (B,3,4): of a hand that the photo shows and
+    that swings out of its view only a little nothing is built, or it would change its looks for a few frames."""
+    rows = []
+    for side, hand in Hand.each(table):
+        most = max((_away(BONES.index(f"wrist.{side}"), photo, now) for now in film), default=0.0)
+        rows.append(replace(hand, built=hand.built and not (hand.shown and most < _BRUSHED)).to_row())
+    return np.stack(rows)
+
+
+def _away(bone: int, photo: np.ndarray, now: np.ndarray) -> float:
+    """Radians by which a bone has turned away from the photo's view."""
+    return float(np.arccos(np.clip(photo[bone, 1, :3] @ now[bone, 1, :3], -1, 1)))
 
 
 def _share(value: float, low: float, high: float) -> float:
@@ -72,22 +90,27 @@ def arm_share(hand: Hand, built: float, along: np.ndarray) -> np.ndarray:
     return 1 - smooth(2 * built - 1) * smooth((along - hand.start) / (2 * _SOFT) + 0.5)
 
 
+def arm_end(hand: Hand, built: float) -> float:
+    """Metres beyond the wrist from which on nothing of the photo's arm is there, nor hides what is behind."""
+    return hand.start + _SOFT if built == 1 else np.inf
+
+
 def draw_hand(
     hand: Hand, side: str, built: float, shape: np.ndarray, now: np.ndarray, view: Camera
-) -> Fragments | None:
-    """A hand's nearest fragments before the camera `view`; now (B,3,4): transforms of the pose; built: see
-    built_share."""
+) -> list[Fragments]:
+    """The nearest fragments of a hand, and of the end of the arm that fills what gapes between the two, before the
+    camera `view`; none where it shows no hand. now (B,3,4): transforms of the pose; built: see built_share."""
     mesh = _mesh(hand.to_row().tobytes(), np.asarray(shape, np.float32).tobytes(), side)
     space = skin(mesh.points, mesh.weights, now).astype(np.float32)
     window, corner = window_about(view.project(space), view)
     if window is None:
-        return None
+        return []
     points = window.with_depth(space)
     # the far side of a closed surface is never seen
     faces = mesh.faces[areas(points, mesh.faces) < 0]
     hits = raster(points, faces, window.width, window.height)
     if not len(hits.pixel):
-        return None
+        return []
     values = hits.take(faces, mesh.values)
     along, light, normal = values[:, 0], values[:, 1], values[:, 2:]
     toward = now[BONES.index(f"wrist.{side}"), 1, :3].astype(np.float32)
@@ -97,15 +120,15 @@ def draw_hand(
     light = 1 + (light - 1) * smooth(along, hand.start, hand.start + _FLARE)  # the arm before it is as the photo has it
     colour = colour * light[:, None] ** _WARM
     alpha = smooth((along - hand.start) / (2 * _SOFT) + 1.5)
-    sample = Samples(hits.pixel, colour.astype(np.float32), alpha.astype(np.float32), hits.depth - np.float32(_BEFORE))
-    drawn = to_pixels([sample], window, corner, view.width, HAND_SEEN)
-    return drawn._replace(alpha=smooth(2 * built) * drawn.alpha)
-
-
-def each_hand(table: np.ndarray) -> Iterator[tuple[str, Hand]]:
-    """Side and hand of the rows (2,13) of a sheet."""
-    for side, row in zip(SIDES, table, strict=True):
-        yield side, Hand.from_row(row)
+    stump = alpha < 1
+    parts = (slice(None), alpha, -_BEFORE), (stump, np.ones(stump.sum(), np.float32), _BEHIND)
+    out = []
+    for where, share, back in parts:
+        depth = hits.depth[where] + np.float32(back)
+        sample = Samples(hits.pixel[where], np.float32(colour[where]), np.float32(share), depth)
+        drawn = to_pixels([sample], window, corner, view.width, HAND_SEEN)
+        out.append(drawn._replace(alpha=smooth(2 * built) * drawn.alpha))
+    return out
 
 
 @lru_cache(maxsize=16)
@@ -117,7 +140,7 @@ def _mesh(row: bytes, shape: bytes, side: str) -> _Mesh:
     bones = [BONES.index(f"{bone}.{side}") for bone in ("lowerarm01", "wrist")]
     arm = figure.weights[:, bones].sum(1) > 0.9
     centre = rest[arm & (np.abs(along) < 0.01)].mean(0)
-    own = arm & (along > hand.start - 2 * _SOFT - 0.005)
+    own = arm & (along > hand.start - _STUMP)
     index, faces = np.unique(figure.faces[own[figure.faces].all(1)], return_inverse=True)
     points, along, faces = rest[index], along[index], faces.reshape(-1, 3)
     normal = vertex_normals(points, faces)
@@ -128,6 +151,7 @@ def _mesh(row: bytes, shape: bytes, side: str) -> _Mesh:
     axis = (joints[1] - joints[0]) / np.linalg.norm(joints[1] - joints[0])
     across = points - centre - ((points - centre) @ axis)[:, None] * axis
     wide = hand.girth + (1 - hand.girth) * smooth(along, 0, _FLARE)
+    wide *= _SLIM + (1 - _SLIM) * smooth((along - hand.start) / (2 * _SOFT) + 1.5)
     points = points + across * (wide - 1)[:, None] + hand.lie
     return _Mesh(np.float32(points), figure.weights[index], faces, values)
 

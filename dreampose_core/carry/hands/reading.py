@@ -3,16 +3,16 @@ beside the fitted one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
+from dreampose_core.carry.built import Extremity
 from dreampose_core.carry.fill import bleed, grow, shrink
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Figure, Pose, bone_transforms, load_figure, skin
 from pose_tools.body.raster import raster
 
-SIDES = "LR"
 _LEAST = 12  # pixels that tell a colour
 _STEP = 0.01  # metres of arm that are looked at together
 _CUFFS = np.arange(-0.02, 0.07, _STEP)  # beyond the wrist: where a sleeve may end
@@ -26,7 +26,7 @@ _NEAR = 0.025  # metres to either side of the wrist
 
 
 @dataclass(frozen=True)
-class Hand:
+class Hand(Extremity):
     """One hand.
 
     built: whether it is to be built where the photo does not show it; shown: whether the photo shows it whole; start:
@@ -42,15 +42,6 @@ class Hand:
     lie: np.ndarray
     wrist: np.ndarray
     skin: np.ndarray
-
-    def to_row(self) -> np.ndarray:
-        """(13,) f32."""
-        return np.concatenate([np.atleast_1d(getattr(self, f.name)) for f in fields(self)]).astype(np.float32)
-
-    @classmethod
-    def from_row(cls, row: np.ndarray) -> Hand:
-        """The inverse of to_row."""
-        return cls(bool(row[0]), bool(row[1]), *map(float, row[2:4]), *np.asarray(row[4:]).reshape(3, 3))
 
 
 NO_HAND = Hand(False, True, 0.0, 1.0, *np.zeros((3, 3)))
