@@ -256,7 +256,9 @@ def _on_body(motion: Motion, body: FittedBody, figure: Figure, shape: np.ndarray
         soles = [sole_turns(rotation[:, b], motion.contacts[:, f], photo_rotation[b], heel, away)
                  for f, b in enumerate(feet)]
     else:
-        soles = [_sole_turns(motion, f, rotation[:, b], photo_rotation[b], photo_yaw, heel)
+        out = [wrap(float(heading(photo_rotation[b])) - photo_yaw) for b in feet]
+        natural = float(np.clip((out[0] - out[1]) / 2, -TURN_OUT, TURN_OUT))
+        soles = [_sole_turns(motion, f, rotation[:, b], photo_rotation[b], photo_yaw, natural * (1, -1)[f], heel)
                  for f, b in enumerate(feet)]
     reach = chain(figure.parents, rest, local, yaw, np.zeros((len(motion), 3)))[1][..., 0]
     room = np.stack([reach.min(1) - HAND, reach.max(1) + HAND], 1)
@@ -349,12 +351,12 @@ def _sole(ankle: np.ndarray, rotation: np.ndarray, points: np.ndarray) -> np.nda
 
 
 def _sole_turns(
-    motion: Motion, foot: int, rotation: np.ndarray, photo: np.ndarray, photo_yaw: float, heel: float
+    motion: Motion, foot: int, rotation: np.ndarray, photo: np.ndarray, photo_yaw: float, natural: float, heel: float
 ) -> np.ndarray:
     """World rotations (T, 3, 3) of a foot: the photo's, changed as the motion changes its own foot.
 
     So heels stay high. With its first step a foot of a motion that steps leaves the photo's heading, and what
-    the fit says of it beyond a natural turn-out and the pair's heel (radians); in loops its last step takes them again.
+    the fit says of it beyond the pair's natural turn-out and heel (radians); in loops its last step takes them again.
     """
     turn = np.unwrap(heading(rotation))
     tilt = np.swapaxes(about(2, turn), 1, 2) @ rotation
@@ -363,7 +365,6 @@ def _sole_turns(
     own_tilt = yaw_matrix(-own_turn) @ photo
     left = _stepped(motion, foot)
     out = wrap(own_turn - photo_yaw)
-    natural = np.clip(out, -TURN_OUT, TURN_OUT)
     away = left * (photo_yaw - motion.yaw[0] + out - natural)
     kept = mix(own_tilt, about(0, heel), left)
     return about(2, photo_yaw + out + turn - turn[0] - away) @ tilt @ kept
