@@ -33,7 +33,7 @@ _ERRORS = {
 # How the depths err from one picture to the next: hardly a limb's against its own parts, much a limb's as a whole. Rows
 # of landmarks, whose mean depth is measured against the mean of others (none: the middle of the hips), and the standard
 # deviation in centimetres, with 1 to 2 more for what people's faces and feet differ from the figure's. Left against
-# right counts less than it errs (12 for 2 to 4): mediapipe turns people to one side by 3 degrees, and pixels tell better.
+# right counts less than it errs (12 for 2 to 4): mediapipe turns people to one side by 3 degrees.
 _STEPS = (
     ((11, 12), (), 6.0), ((11,), (12,), 12.0), ((23,), (24,), 12.0), ((27, 28), (), 4.5), ((27,), (28,), 17.0),
     ((7, 8), (11, 12), 2.0), ((7,), (8,), 12.0), ((0,), (7, 8), 2.0), ((2, 5), (7, 8), 2.0), ((2,), (5,), 12.0),
