@@ -17,7 +17,7 @@ import numpy as np
 
 from dreampose_core.carry.built import SIDES
 from dreampose_core.carry.cloth.drape import hug
-from dreampose_core.carry.cloth.skirt import STILL, hanging, measure_skirt
+from dreampose_core.carry.cloth.skirt import STILL, hanging, lean_aside, level_hem, measure_skirt
 from dreampose_core.carry.cloth.wrap import LaidOut, bare_skin, lay_out, wrap
 from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
 from dreampose_core.carry.feet.reading import as_pair, find_shoe, read_footwear, without_straps
@@ -51,7 +51,7 @@ from pose_tools.body.figure import BONES, bone_transforms, load_figure, pose_ver
 from pose_tools.body.fit import FittedBody
 
 _VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
-_FORM = 4  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
+_FORM = 5  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 
@@ -71,6 +71,7 @@ class Sheet:
     rest_back: np.ndarray  # (N,3) f32
     weights: np.ndarray  # (N,B) f32
     hang: np.ndarray  # (N,) f32 the weight of what hangs freely from the hips
+    level: np.ndarray  # (N,) f32 metres up, at rest, by which a hem is level where nobody leans, see cloth/skirt.py
     place: np.ndarray  # (N,2) f32 where the vertex lies in the photo, pixels
     facing: np.ndarray  # (2N,3) f32 unit normals of the front, then of the back, the body at rest
     light: np.ndarray  # (3,) f32 towards the light, see light.py; the colours of front, back, flat, head are without it
@@ -98,7 +99,11 @@ class Sheet:
         """(N,3,4) f32: what moves each vertex from rest to the pose with bone transforms (B,3,4); swing: see carry."""
         free = hanging(load_figure(), self.body.shape, transforms, swing).astype(np.float32)
         held = (self.weights @ transforms.reshape(len(transforms), 12).astype(np.float32)).reshape(-1, 3, 4)
-        return held + self.hang[:, None, None] * free
+        moved = held + self.hang[:, None, None] * free
+        if self.level.any():
+            lean, photo = (lean_aside(load_figure(), self.body.shape, t) for t in (transforms, self.photo_bones))
+            moved[:, :, 3] += np.clip(1 - lean / photo, 0, 1) * self.level[:, None] * moved[:, :, 2]
+        return moved
 
     @cached_property
     def pieces(self) -> list[Piece | None]:
@@ -196,6 +201,12 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     covered = [cv2.resize(one[..., 3], grid, interpolation=cv2.INTER_AREA) / np.float32(255) for one in front]
     free = hanging(figure, body.shape, transforms)
     mesh, surfaces = _mesh(layers, solid, covered, reliefs, facing, transforms, free, camera, cell)
+    mesh["level"] = np.zeros(len(mesh["place"]), np.float32)
+    if layers.hem > layers.crotch:
+        used = np.unique(mesh["faces"][: mesh["face_start"][1]])
+        lean = lean_aside(figure, body.shape, transforms)
+        rest = (mesh["rest_front"][used] + mesh["rest_back"][used]) / 2
+        mesh["level"][used] = level_hem(rest, mesh["place"][used, 1] / cell, layers.crotch, lean)
     bare = [bare_skin(skin, layers.label == group, relief.weights) for group, relief in enumerate(reliefs)]
     bare[TRUNK] |= looks.hair
     below = np.arange(len(coverage))[:, None] >= looks.collar[None]

@@ -92,7 +92,7 @@ def common_build(landmarks: Sequence[Landmarks]) -> np.ndarray:
 def _quality(landmarks: Landmarks) -> float:
     """How much a frame says of the build: landmarks seen, on the mask, and the person facing the camera or away."""
     evidence = Evidence.of(landmarks, factor=1.0)
-    return float(evidence.trust.mean() * (0.3 + abs(np.cos(landmarks_yaw(landmarks.world)))))
+    return float(np.minimum(evidence.trust, 1).mean() * (0.3 + abs(np.cos(landmarks_yaw(landmarks.world)))))
 
 
 def _follow(sighting: Sighting, landmarks: Landmarks, person: Figure, before: State | None, gap: float) -> State:

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from pose_tools.body.camera import Camera
 from pose_tools.body.derivatives import ancestors, articulate, rigid_points, skinned_points
 from pose_tools.body.figure import Figure, Pose, load_figure, pose_vertices
-from pose_tools.body.marks import depth_errors, mark_shifts
+from pose_tools.body.marks import depth_errors, depth_steps, mark_shifts
 from pose_tools.body.prior import joint_prior
 from pose_tools.body.raster import raster
 from pose_tools.body.solve import levenberg_marquardt, project_points
@@ -23,10 +23,11 @@ from pose_tools.landmarks import Landmarks
 
 WORK_SCALE = 146.0   # px a metre in the working frame; all pixel tolerances below are meant there
 LANDMARK_PX = 2.5
-DEPTH_M = 0.09
 SOFT_PX = 8.0        # beyond it a point outside the mask counts by the root of its distance
 FAR_PX = 30.0        # the distance to the mask is not told apart beyond this
-TRUST = {17: 0.4, 18: 0.4, 19: 0.4, 20: 0.4, 29: 0.5, 30: 0.5, 31: 0.6, 32: 0.6}
+# shares of an ordinary landmark's weight: fingers and feet are less sure, the face is found within 0.6 cm, LANDMARK_PX
+# being 1.7; with less weight, heads nod as the chest leans
+TRUST = {17: 0.4, 18: 0.4, 19: 0.4, 20: 0.4, 29: 0.5, 30: 0.5, 31: 0.6, 32: 0.6, 0: 6, 2: 6, 5: 6, 7: 6, 8: 6}
 LENGTHS = ((11, 13), (12, 14), (13, 15), (14, 16), (23, 25), (24, 26), (25, 27), (26, 28), (11, 23), (12, 24))
 OUTLINE_PX = 4.0
 HAIR_PX = 30.0
@@ -47,7 +48,7 @@ class Evidence:
 
     factor: float         # working pixels a picture pixel
     points: np.ndarray    # (L, 2) px
-    trust: np.ndarray     # (L,) 0..1
+    trust: np.ndarray     # (L,) 0..1, of the face to 6
     depth: np.ndarray     # (L,) metres from the hips, positive away
     lengths: float        # sum of limb lengths in mediapipe's metres
     yaw: float
@@ -152,6 +153,7 @@ class BodyProblem:
         scale = self._lengths_of_rest(index) / evidence.lengths
         self.shifts = mark_shifts(figure.anchor_index)
         self.depth = scale * evidence.depth - depth_errors(figure.anchor_index, evidence.yaw)
+        self.steps = depth_steps(figure.anchor_index)
         self.shins = sum(figure.weights[:, figure.bone(f"{b}.{s}")] for b in ("lowerleg01", "foot") for s in "LR")
         self.sample = np.random.default_rng(0).choice(len(figure.template), samples, replace=False)
         self.tie, self.pull = tie, pull
@@ -287,7 +289,9 @@ class BodyProblem:
         behind = places[:, 1] - places[self.hips, 1].mean()
         by_depth = np.zeros((len(places), size))
         by_depth[:, 3:] = derivatives[:, 1] - derivatives[self.hips, 1].mean(0)
-        add((behind - self.depth) / DEPTH_M * root, by_depth / DEPTH_M * root[:, None])
+        seen = np.where(self.steps != 0, root, 1).min(1, keepdims=True)  # as surely as the least sure of them
+        steps = self.steps * seen
+        add(steps @ (behind - self.depth), steps @ by_depth)
         first = 3 + self.modes
         usual = np.zeros((self.bones, 3, size))
         for b in range(self.bones):

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from pose_tools.body.figure import yaw_matrix
 from pose_tools.body.footing import Stand, plant
 from pose_tools.body.kinematics import FORWARD, about, heading, mix
 
 SEEN_FROM_ABOVE = np.radians(6)  # by which a photo's camera, higher than the feet, makes them point down
 HEEL = np.radians(30)            # most that is kept of the photo's heels
+
+
+def heels(photo: np.ndarray) -> float:
+    """By how many radians both shoes of the photo's feet (2, 3, 3) lift the heel: shoes come in pairs, and on unlike
+    ones a level pelvis has one straight leg and one bent."""
+    upright = about(2, -heading(photo)) @ photo
+    return float(np.clip(_pointing(upright) - SEEN_FROM_ABOVE, 0, HEEL).mean())
 
 
 def travelled(path: np.ndarray, way: np.ndarray, legs: float) -> np.ndarray:
@@ -24,16 +30,18 @@ def travelled(path: np.ndarray, way: np.ndarray, legs: float) -> np.ndarray:
     return path
 
 
-def sole_turns(rotation: np.ndarray, contact: np.ndarray, photo: np.ndarray, away: np.ndarray) -> np.ndarray:
+def sole_turns(
+    rotation: np.ndarray, contact: np.ndarray, photo: np.ndarray, heel: float, away: np.ndarray
+) -> np.ndarray:
     """World rotations (T, 3, 3) of a foot: the motion's, on the photo's heels; away (T,) 0 where the photo's own.
 
-    rotation (T, 3, 3): the motion's foot in the world; contact (T,) bool; photo (3, 3): the photo's foot.
+    rotation (T, 3, 3): the motion's foot in the world; contact (T,) bool; photo (3, 3): the photo's foot; heel:
+    radians, see heels.
     """
     turn = heading(rotation)
     tilt = np.swapaxes(about(2, turn), 1, 2) @ rotation
     standing = np.median(_pointing(tilt[contact] if contact.any() else tilt))
-    heel = np.clip(_pointing(yaw_matrix(-float(heading(photo))) @ photo) - SEEN_FROM_ABOVE, 0, HEEL)
-    own = about(2, turn) @ tilt @ about(0, float(heel - standing))
+    own = about(2, turn) @ tilt @ about(0, heel - float(standing))
     return mix(np.broadcast_to(photo, own.shape), own, away)
 
 

@@ -29,10 +29,9 @@ from pose_tools.body.figure import (
     yaw_matrix,
 )
 from pose_tools.body.fit import FittedBody
-from pose_tools.body.following import plants, sole_turns, travelled
+from pose_tools.body.following import heels, plants, sole_turns, travelled
 from pose_tools.body.footing import SIDES, Stand, plant, root_path, sole_points
 from pose_tools.body.kinematics import (
-    FORWARD,
     about,
     chain,
     cover,
@@ -51,14 +50,14 @@ from pose_tools.sequence import PoseSequence
 MOTIONS = Path(__file__).resolve().parents[2] / "assets" / "motions"
 MAX_FRAMES = 20000
 PASSAGE = 0.6  # seconds from the photo's pose into the motion, and back
-TURN_OUT, HEEL = np.radians([14, 30])  # most that a stepping foot keeps of the photo's turn-out and heel
-SEEN_FROM_ABOVE = np.radians(6)  # by which a photo's camera, higher than the feet, makes them point down
-HEIGHT_KEPT = 0.15  # a fit bends legs whose length it mistook: walking keeps some of it
+TURN_OUT = np.radians(14)  # most that a stepping foot keeps of the photo's turn-out
 HAND = 0.12  # metres that hands and head reach beyond their joints
 STRAIGHT = 0.996  # of a leg's length: how far a moving leg stretches
 OWN_ARM, OTHER_ARM = np.radians([35, 75])  # arm travel up to which the photo's arm pose is kept, and beyond lost
 ARM = ("clavicle", "upperarm01", "lowerarm01", "wrist")
 LEG = ("upperleg01", "lowerleg01", "foot")
+TRUNK, NECK = ("root", "spine04", "spine02"), ("neck01", "head")
+HELD_OUT = np.radians([55, 75])  # from hanging down: an upper arm below the first is the person's own pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,12 +250,16 @@ def _on_body(motion: Motion, body: FittedBody, figure: Figure, shape: np.ndarray
     points = sole_points(figure, shape)
     bare = np.stack([_sole(joints[:, b], rotation[:, b], points[f]) for f, b in enumerate(feet)], 1)
     path = root_path(bare, motion.contacts)
+    heel = heels(photo_rotation[feet])
     if motion.tracked:
         path = travelled(path, motion.path, leg_length(shape))
-        soles = [sole_turns(rotation[:, b], motion.contacts[:, f], photo_rotation[b], away)
+        soles = [sole_turns(rotation[:, b], motion.contacts[:, f], photo_rotation[b], heel, away)
                  for f, b in enumerate(feet)]
     else:
-        soles = [_sole_turns(motion, f, rotation[:, b], photo_rotation[b], photo_yaw) for f, b in enumerate(feet)]
+        out = [wrap(float(heading(photo_rotation[b])) - photo_yaw) for b in feet]
+        natural = float(np.clip((out[0] - out[1]) / 2, -TURN_OUT, TURN_OUT))
+        soles = [_sole_turns(motion, f, rotation[:, b], photo_rotation[b], photo_yaw, natural * (1, -1)[f], heel)
+                 for f, b in enumerate(feet)]
     reach = chain(figure.parents, rest, local, yaw, np.zeros((len(motion), 3)))[1][..., 0]
     room = np.stack([reach.min(1) - HAND, reach.max(1) + HAND], 1)
     ankles, offsets = _plants(
@@ -265,8 +268,8 @@ def _on_body(motion: Motion, body: FittedBody, figure: Figure, shape: np.ndarray
 
     drift = (offsets[0] + offsets[1]) / 2
     own = photo_joints[0] - path[0] - drift[0]
-    kept = np.array([0.0, 0.0, HEIGHT_KEPT]) if motion.steps or motion.tracked else np.ones(3)
-    root = path + drift + own * (1 - away[:, None] * (1 - kept))
+    # who steps stands as high as the motion says on their own legs, and not as the photo's bent knees had it
+    root = path + drift + own * (1 - away[:, None] * (motion.steps or motion.tracked))
     targets = [ankle + offset for ankle, offset in zip(ankles, offsets, strict=True)]
     root, local = _legs(figure, rest, local, yaw, root, targets, soles, away)
     allow = {side: 1 - away * named[BONES.index(f"wrist.{side}")] for side in SIDES}
@@ -294,23 +297,34 @@ def _blend(motion: Motion, moved: np.ndarray, photo: np.ndarray, away: np.ndarra
     """Local rotations (T, B, 3, 3) between the photo's pose and the motion's, and how far each bone is named.
 
     Two readings of the motion are mixed for each bone: what it changes, done to the photo's own pose (a hand on
-    the hip stays there, a lean stays), and the pose that it names. Arms that travel far, and the legs and half of
-    the trunk and head of a motion that steps, take the latter: they are named (B,) 0..1. So is all of a tracked one.
+    the hip stays there, a lean stays), and the pose that it names. Arms that travel far take the latter, and of a
+    motion that steps the legs, the trunk (who leans must stand up to walk, or one leg stays bent), half of the head and
+    arms that would go on leaning on what is left behind: they are named (B,) 0..1. So is all of a tracked one.
     """
     if motion.tracked:
         return mix(np.broadcast_to(photo, moved.shape), moved, away[:, None]), np.ones(len(BONES))
     change = moved @ np.swapaxes(moved[0], -1, -2)
     travel = np.linalg.norm(rotation_vectors(change), axis=-1).max(0)
     named = np.zeros(len(BONES))
+    kept = photo.copy()
+    if motion.steps:  # the head keeps where it looks in the world, not what it did against the trunk's lean
+        trunk, neck = [BONES.index(bone) for bone in TRUNK], [BONES.index(bone) for bone in NECK]
+        named[trunk], named[neck] = 1.0, 0.5
+        kept[neck] = mix(np.eye(3), np.linalg.multi_dot(photo[trunk + neck]), 0.5)
     for i, bone in enumerate(BONES):
         kind, _, side = bone.partition(".")
         if kind in ARM:
             arm = [BONES.index(f"{part}.{side}") for part in ARM[1:3]]
             named[i] = smooth_step((travel[arm].max() - OWN_ARM) / (OTHER_ARM - OWN_ARM))
-            change[:, i] = mix(np.eye(3), change[:, i], _freedom(photo, side))
-        elif motion.steps:
-            named[i] = 1.0 if kind in LEG else 0.5
-    return mix(change @ photo, moved, away[:, None] * named), named
+            freedom = _freedom(photo, side)
+            if motion.steps:
+                left = _leans(photo, side)
+                named[i], freedom = max(named[i], left), max(freedom, left)
+            change[:, i] = mix(np.eye(3), change[:, i], freedom)
+        elif motion.steps and kind in LEG:
+            named[i] = 1.0
+    own = mix(change @ photo, change @ kept, away[:, None])
+    return mix(own, moved, away[:, None] * named), named
 
 
 def _freedom(photo: np.ndarray, side: str) -> float:
@@ -322,16 +336,27 @@ def _freedom(photo: np.ndarray, side: str) -> float:
     return 1 - 0.75 * float(smooth_step((bend - 60) / 40))
 
 
+def _leans(photo: np.ndarray, side: str) -> float:
+    """0 to 1: how surely an arm of the photo is held out farther than a hand on the hip holds it: on a wall, a rail."""
+    joints = load_figure().joints
+    collar, shoulder, elbow = (BONES.index(f"{bone}.{side}") for bone in ARM[:3])
+    upper = photo[collar] @ photo[shoulder] @ (joints[elbow] - joints[shoulder])
+    lifted = np.arccos(-upper[2] / np.linalg.norm(upper))
+    return float(smooth_step((lifted - HELD_OUT[0]) / (HELD_OUT[1] - HELD_OUT[0])))
+
+
 def _sole(ankle: np.ndarray, rotation: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Heel and toe in the world: (T, 2, 3)."""
     return ankle[:, None] + np.einsum("tij,kj->tki", rotation, points)
 
 
-def _sole_turns(motion: Motion, foot: int, rotation: np.ndarray, photo: np.ndarray, photo_yaw: float):
+def _sole_turns(
+    motion: Motion, foot: int, rotation: np.ndarray, photo: np.ndarray, photo_yaw: float, natural: float, heel: float
+) -> np.ndarray:
     """World rotations (T, 3, 3) of a foot: the photo's, changed as the motion changes its own foot.
 
     So heels stay high. With its first step a foot of a motion that steps leaves the photo's heading, and what
-    the fit says of it beyond a natural turn-out and heel; in loops its last step takes them again.
+    the fit says of it beyond the pair's natural turn-out and heel (radians); in loops its last step takes them again.
     """
     turn = np.unwrap(heading(rotation))
     tilt = np.swapaxes(about(2, turn), 1, 2) @ rotation
@@ -340,10 +365,7 @@ def _sole_turns(motion: Motion, foot: int, rotation: np.ndarray, photo: np.ndarr
     own_tilt = yaw_matrix(-own_turn) @ photo
     left = _stepped(motion, foot)
     out = wrap(own_turn - photo_yaw)
-    natural = np.clip(out, -TURN_OUT, TURN_OUT)
     away = left * (photo_yaw - motion.yaw[0] + out - natural)
-    pointing = np.arcsin(np.clip(-(own_tilt @ FORWARD)[2], -1, 1))
-    heel = float(np.clip(pointing - SEEN_FROM_ABOVE, 0, HEEL))
     kept = mix(own_tilt, about(0, heel), left)
     return about(2, photo_yaw + out + turn - turn[0] - away) @ tilt @ kept
 

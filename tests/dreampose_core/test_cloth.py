@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from dreampose_core.carry import carry, make_sheet
+from dreampose_core.carry.cloth.skirt import lean_aside, level_hem
 from dreampose_core.carry.cloth.unroll import unroll
 from dreampose_core.carry.cloth.weave import cut_cloth, variation, weave
 from dreampose_core.carry.cloth.wrap import bare_skin
 from dreampose_core.carry.draw import _whole
-from pose_tools.body.figure import BONES, Camera, Pose, load_figure
+from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import Hits, draw_iuv
 
@@ -49,6 +50,28 @@ def test_level_lines_of_a_flared_skirt_stay_level():
     bent, level = (unroll(place, front, back, faces, around, hangs) for hangs in (False, True))
     sag = [np.ptp(one.at[: len(place)].reshape(40, 81, 2)[30, :, 1]) for one in (bent, level)]
     assert sag[1] < 1.5 and sag[0] > 4 * sag[1]
+
+
+@pytest.mark.parametrize("lean, levelled", [(0.3, 1.0), (0.1, 0.5), (0.0, 0.0), (-0.3, 0.0)])
+def test_a_hem_loses_the_slant_that_a_lean_may_have_made_and_no_other(lean, levelled):
+    x, part = (a.ravel() for a in np.meshgrid(np.linspace(-0.2, 0.2, 60), np.linspace(0, 1, 80)))
+    bottom = -0.6 - 0.2 * x  # down at the person's left
+    rest = np.stack([x, 0 * x, part * bottom], -1)
+    moved = rest[:, 2] + level_hem(rest, 100 * part, 1.0, lean)
+    hem = moved.reshape(80, 60)[-1]
+    assert np.polyfit(x[:60], hem, 1)[0] == pytest.approx(-0.2 * (1 - levelled), abs=0.02)
+    assert (hem - bottom[:60]).min() > -1e-6 and np.abs(moved.reshape(80, 60)[0]).max() < 0.001
+
+
+def test_a_lean_is_the_legs_own_whichever_way_they_face():
+    figure, shape = load_figure(), np.zeros(len(load_figure().modes))
+    rotations = np.zeros((len(BONES), 3))
+    rotations[0, 1] = 0.3
+    for yaw in (0.0, 1.2, 3.0):
+        leaning = bone_transforms(figure, shape, Pose(rotations, yaw, np.zeros(3)))
+        assert lean_aside(figure, shape, leaning) == pytest.approx(np.tan(0.3), abs=0.01)
+        upright = bone_transforms(figure, shape, Pose(0 * rotations, yaw, np.zeros(3)))
+        assert abs(lean_aside(figure, shape, upright)) < 0.01
 
 
 def _checks(height: int, width: int, colours) -> np.ndarray:

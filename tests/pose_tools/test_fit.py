@@ -74,6 +74,19 @@ def test_survives_landmarks_that_are_wrong():
     assert away[ROW["foot.L"]] < 10 and away.mean() < 4
 
 
+def test_legs_whose_depth_errs_as_a_whole_keep_their_knees():
+    landmarks = perfect_landmarks(SHAPE, posed(0.1), CAMERA)
+    world = landmarks.world.copy()
+    world[[25, 26], 2] -= 0.05  # as mediapipe errs: a leg with all that hangs on it
+    world[27:, 2] -= 0.10
+    fitted = fit_body(replace(landmarks, world=world))
+    joints = joint_positions(FIGURE, fitted.shape, fitted.pose)
+    for side in "LR":
+        hip, knee, ankle = (joints[ROW[f"{bone}.{side}"]] for bone in ("upperleg01", "lowerleg01", "foot"))
+        thigh, shin = knee - hip, ankle - knee
+        assert np.degrees(np.arccos(thigh @ shin / np.linalg.norm(thigh) / np.linalg.norm(shin))) < 17
+
+
 def test_legs_can_be_tried_swapped():
     evidence = Evidence.of(perfect_landmarks(SHAPE, POSES["stepping"], CAMERA))
     swapped = evidence.with_legs_swapped()

@@ -161,6 +161,39 @@ def test_what_a_motion_leaves_alone_stays_as_the_photo_has_it():
     assert np.degrees(np.linalg.norm(turns, axis=-1)).max() < 8
 
 
+def straight_legs(poses, person):
+    """The smaller bend of the two knees in degrees, at each pose."""
+    joints, figure = skeleton(person, poses)[2], load_figure()
+    bends = []
+    for side in "LR":
+        hip, knee, ankle = (joints[:, figure.bone(f"{bone}.{side}")] for bone in ("upperleg01", "lowerleg01", "foot"))
+        thigh, shin = knee - hip, ankle - knee
+        cosine = (thigh * shin).sum(-1) / np.linalg.norm(thigh, axis=-1) / np.linalg.norm(shin, axis=-1)
+        bends.append(np.degrees(np.arccos(cosine)))
+    return np.min(bends, 0)
+
+
+def test_who_leans_on_something_stands_up_and_leaves_it_to_turn():
+    template, figure = template_body(256, 320), load_figure()
+    rotations = turned(
+        root=(-5, 19, -8), spine04=(-12, 7, 4), spine02=(0, -16, 0), head=(10, -10, 0), upperleg01_L=(-10, 4, -4),
+        lowerleg01_L=(27, 0, 0), foot_L=(24, 0, 0), foot_R=(34, 0, 0), upperarm01_L=(0, -65, 0),
+        lowerarm01_L=(-60, 0, 0),
+    )
+    person = replace(template, pose=replace(template.pose, rotations=rotations))
+    motion = find_motion("half_turn")
+    middle = slice(round(motion.fps), -round(motion.fps))
+    poses = perform(motion, person, len(motion))[middle]
+    # on level hips and one pair of heels either leg is as straight as the motion's own while it carries
+    own = straight_legs(perform(motion, template, len(motion))[middle], template)
+    assert (straight_legs(poses, person) - own).max() < 6
+    _, world, joints, _ = skeleton(person, poses)
+    chest = world[:, figure.bone("spine02"), :, 2]
+    assert np.degrees(np.arccos(chest[:, 2])).max() < 8
+    wrist, shoulder = (joints[:, figure.bone(f"{bone}.L")] for bone in ("wrist", "upperarm01"))
+    assert (shoulder - wrist)[:, 2].min() > 0.35
+
+
 def test_frames_are_moments_of_one_motion():
     person, motion = body("template"), find_motion("catwalk")
     few, many = perform(motion, person, 13), perform(motion, person, 25)

@@ -156,3 +156,37 @@ def hanging(
     # what is below the hips goes along x by a turn about -y, along y by one about x
     turn = rotation_matrices(np.array([along_y, -along_x, 0.0])) @ turn
     return np.concatenate([turn, (moved - turn @ joint)[:, None]], 1)
+
+
+def lean_aside(figure: Figure, shape: np.ndarray, transforms: np.ndarray) -> float:
+    """Tangent of the legs' lean, as from ankles to hips, to the person's own left, in the pose of the bones' transforms
+    (B,3,4)."""
+    rest = figure.rest_joints(np.asarray(shape, np.float64))
+    hips, ankles = (
+        np.mean([transforms[i, :, :3] @ rest[i] + transforms[i, :, 3] for i in map(BONES.index, pair)], 0)
+        for pair in (("upperleg01.L", "upperleg01.R"), ("foot.L", "foot.R"))
+    )
+    across = transforms[0, :2, 0] / np.linalg.norm(transforms[0, :2, 0])
+    return float((hips - ankles)[:2] @ across / max((hips - ankles)[2], 0.1))
+
+
+def level_hem(rest: np.ndarray, rows: np.ndarray, crotch: float, lean: float) -> np.ndarray:
+    """(N,) f32 metres up by which a skirt's points rest (N,3), of a person at rest, move to make the hem level.
+
+    A lean pulls the hem askew, more than it turns the legs: so much of the slant goes as the lean may have made. That
+    of an upright person is cut so. rows (N,): the points' in the photo; crotch: its row there; lean: see lean_aside.
+    """
+    begin = np.median(rest[np.abs(rows - crotch) < 2, 2])
+    column = np.round(100 * rest[:, 0]).astype(int)  # centimetres
+    order = np.lexsort((rest[:, 2], column))
+    lowest = order[np.flatnonzero(np.diff(column[order], prepend=column.min() - 1))]
+    x, z = rest[lowest, 0], rest[lowest, 2]
+    ends = z < begin - 0.6 * (begin - z.min())
+    if ends.sum() < 8:
+        return np.zeros(len(rest), np.float32)
+    x, z = x[ends], z[ends]
+    slope = np.polyfit(x, z, 1)[0]
+    slope = -np.sign(lean) * np.clip(-np.sign(lean) * slope, 0, abs(lean))
+    share = smooth(begin - rest[:, 2], 0, begin - np.median(z))
+    pivot = x.min() if slope < 0 else x.max()  # cloth that came further down would meet the shins
+    return (slope * (pivot - np.clip(rest[:, 0], x.min(), x.max())) * share).astype(np.float32)

@@ -15,7 +15,7 @@ from dreampose_core.carry.feet.footwear import BARE, CLOSED, PUMP, SANDAL, SOLES
 from dreampose_core.carry.fill import grow, shrink
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, Pose, bone_transforms, load_figure, skin
-from pose_tools.body.motion import HEEL, SEEN_FROM_ABOVE
+from pose_tools.body.following import HEEL, SEEN_FROM_ABOVE
 from pose_tools.body.raster import raster
 
 _UNLIKE = 18.0  # Lab levels between a shoe and the leg above it
