@@ -7,7 +7,7 @@ import numpy as np
 
 from dreampose_core.carry.draw import _beside, _covered
 from dreampose_core.carry.layers import _even_sides, _smooth_line
-from dreampose_core.carry.matte import _gaps
+from dreampose_core.carry.matte import _gaps, _outline
 from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
 
 SIZE = 120, 100
@@ -88,3 +88,30 @@ def test_a_fringe_is_only_beside_its_surface():
     surface = y < 12
     beside = _beside(surface.ravel(), (30, 40), 3.0).reshape(30, 40)
     assert beside[surface].all() and beside[12:15].all() and not beside[16:].any()  # no thread of a far hem below
+
+
+def _before(wall: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A photo (320,200,3) of a green shirt over dark shorts before that wall; its true outline, a soft mask that
+    reaches over it, and the body within it."""
+    photo, true = wall.copy(), np.zeros(wall.shape[:2], bool)
+    true[60:260, 70:130] = True
+    photo[true] = (130, 180, 120)
+    photo[160:260, 70:130] = (30, 26, 24)
+    rng = np.random.default_rng(0)
+    photo = np.clip(photo + rng.normal(0, 2, photo.shape), 0, 255).astype(np.uint8)
+    mask = cv2.GaussianBlur(cv2.dilate(true.astype(np.float32), np.ones((5, 5))), (0, 0), 2)
+    return photo, true, mask, cv2.erode(true.astype(np.uint8), np.ones((15, 15))) > 0
+
+
+def test_an_outline_lies_where_the_person_ends_on_every_side():
+    photo, true, mask, body = _before(np.full((320, 200, 3), 220, np.uint8))
+    assert (_outline(photo, mask, body, 1.0) ^ true).sum() < 8
+
+
+def test_dark_windows_beside_a_person_in_dark_shorts_are_no_part_of_the_person():
+    wall = np.full((320, 200, 3), 170, np.uint8)
+    for y in range(8, 320, 20):
+        for x in range(10, 200, 14):
+            wall[y : y + 9, x : x + 7] = (52, 50, 52)
+    photo, true, mask, body = _before(wall)
+    assert (_outline(photo, mask, body, 1.0) & ~true).sum() < 100
