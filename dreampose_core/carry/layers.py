@@ -68,7 +68,7 @@ def split(colours: np.ndarray, alpha: np.ndarray, view: BodyView) -> Layers:
     label = _random_walk(lab, person, cost)
     label = _tidy(label, seen, person)
     extent = _extents(label, person, alpha > 0.9, view, crotch, hem)
-    _even_sides(extent[TRUNK], label, solid, view, crotch, hem)
+    _even_sides(extent[TRUNK], label, alpha > 0.8, view, crotch, hem)
     skin = skin_like(lab, person, view)
     return Layers(label, extent, _overlap_shoulders(extent, label, skin, view), crotch, hem)
 
@@ -271,8 +271,8 @@ def _extents(
         border = seen & grow(~person, 1)
         most = 3.0 if group in (ARM_L, ARM_R) else 12.0
         reach = np.clip(away, -3, most)
-        if group == TRUNK:  # cloth lies close to the body under the upper arms
-            sleeve = np.isin(view.part, UPPER_ARM_PARTS) & ~seen
+        if group == TRUNK:  # cloth lies close to the body under the arms; a skirt's flare begins below
+            sleeve = np.isin(view.part, UPPER_ARM_PARTS + LOWER_ARM_PARTS) & ~seen & (rows < crotch)
             border, reach = border | sleeve, np.where(sleeve, 1.0, reach)
         beyond = smooth_fill(reach, border) if border.any() else np.zeros_like(away)
         if group == TRUNK:  # a hand hides little more of a skirt than is seen beside it
@@ -331,19 +331,20 @@ def _even_sides(
     width = seen.shape[1]
     for mirrored in (False, True):
         cloth, arm, out, person = (a[:, ::-1] if mirrored else a for a in (seen, arms, trunk, solid))
-        edge, legs = np.empty(len(rows), int), np.zeros(len(rows), bool)
+        edge, (legs, beside) = np.empty(len(rows), int), np.zeros((2, len(rows)), bool)
         for i, y in enumerate(rows):
             start = width - 1 - middle[i] if mirrored else middle[i]
             end = start + int(np.append(cloth[y, start:] | arm[y, start:], False).argmin())
             legs[i] = end < width and person[y, end]  # it goes on as a leg
             run = cloth[y, start:end]
             edge[i] = start + (len(run) - 1 - int(run[::-1].argmax()) if run.any() else 0)
-        beside = np.array([arm[y, x + 1 : x + 3].any() for y, x in zip(rows, edge, strict=True)])
-        beside &= ~legs
+            beside[i] = edge[i] < end - 1 and not legs[i]  # it goes on as an arm, with no background between
         if not beside.any() or (beside | legs).mean() > 0.9:
             continue
         guess = np.maximum(width - 1 - out[rows, ::-1].argmax(1), edge)
-        line = _smooth_line(np.where(beside | legs, guess, edge).astype(float), np.where(beside | legs, 0.001, 1.0))
+        # the body tells of the waist; of a skirt's side only what is seen of it does
+        weight = np.where(beside | legs, np.where(rows < crotch, 0.1, 0.001), 1.0)
+        line = _smooth_line(np.where(beside | legs, guess, edge).astype(float), weight)
         line = np.where(rows < crotch, np.maximum(line, guess), line)
         for y, x, end in zip(rows[~legs], edge[~legs], np.where(beside, line, 0)[~legs], strict=True):
             hidden = arm[y].copy()

@@ -41,6 +41,18 @@ def test_behind_an_arm_the_trunk_ends_on_the_line_of_its_side():
     assert np.array_equal(other[:, ::-1][rows], trunk[rows])
 
 
+def test_a_waist_behind_a_hanging_arm_is_no_wider_than_the_body():
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    label = np.full(SIZE, NO_GROUP, np.int8)
+    label[(y >= 5) & (y < 110) & (x >= 30) & (x < 64)] = TRUNK
+    label[(y >= 80) & (y < 110) & (x >= 64) & (x < 72 - (y - 80) / 5)] = TRUNK  # hips, wider towards the waist
+    label[(y >= 25) & (y < 80) & (x >= 64) & (x < 90)] = ARM_L
+    body = (y >= 5) & (y < 110) & (x >= 30) & (x < 66)
+    trunk = body | (label == TRUNK)
+    _even_sides(trunk, label, label != NO_GROUP, SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=body)}), 85, 110)
+    assert trunk[40:65, :66].sum() == 25 * 36 and trunk[40:65, 68:].sum() == 0
+
+
 def test_a_line_is_straight_where_nothing_is_known():
     known = np.ones(40)
     known[10:30] = 0.0
