@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.draw import _beside, _covered
-from dreampose_core.carry.layers import _even_sides, _smooth_line
+from dreampose_core.carry.extents import _smooth_line, even_sides
 from dreampose_core.carry.matte import _gaps, _outline
 from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
 
@@ -30,14 +30,14 @@ def test_behind_an_arm_the_trunk_ends_on_the_line_of_its_side():
     view = SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=label == TRUNK)})
     bulge = (label == ARM_L) & (np.arange(SIZE[1]) < 78)  # over the arm, beyond the slit too
     trunk = (label == TRUNK) | bulge
-    _even_sides(trunk, label, label != NO_GROUP, view, 40, 110)
+    even_sides(trunk, label, label != NO_GROUP, view, 40, 110)
     ends = SIZE[1] - 1 - trunk[:, ::-1].argmax(1)
     rows = np.arange(45, 108)
     assert np.abs(ends[rows] - side[rows]).max() <= 3 and (ends == side)[80:100].all()
     assert trunk[label == TRUNK].all()
     mirrored = label[:, ::-1].copy()
     other = (mirrored == TRUNK) | bulge[:, ::-1]
-    _even_sides(other, mirrored, mirrored != NO_GROUP, view, 40, 110)
+    even_sides(other, mirrored, mirrored != NO_GROUP, view, 40, 110)
     assert np.array_equal(other[:, ::-1][rows], trunk[rows])
 
 
@@ -49,7 +49,7 @@ def test_a_waist_behind_a_hanging_arm_is_no_wider_than_the_body():
     label[(y >= 25) & (y < 80) & (x >= 64) & (x < 90)] = ARM_L
     body = (y >= 5) & (y < 110) & (x >= 30) & (x < 66)
     trunk = body | (label == TRUNK)
-    _even_sides(trunk, label, label != NO_GROUP, SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=body)}), 85, 110)
+    even_sides(trunk, label, label != NO_GROUP, SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=body)}), 85, 110)
     assert trunk[40:65, :66].sum() == 25 * 36 and trunk[40:65, 68:].sum() == 0
 
 
