@@ -3,7 +3,8 @@
 sheet.py   Sheet, make_sheet: the person as surfaces in layers     draw.py      Carried, carry, for_film, smaller
 matte.py   alpha, clean colours, completed background              backdrop.py  plain backdrops; shadows that go along
 views.py   the fitted body, group by group                         layers.py    which pixel is body, leg or arm
-relief.py  depth and skinning of a layer                           textures.py  colours of its front and back
+extents.py where a layer goes on behind another                    textures.py  colours of its front and back
+relief.py  depth and skinning of a layer
 light.py   the photo's light, and how bright it makes a surface    fill.py      fills that the others share
 head/      hair, face and nape that the photo does not show
 cloth/     cloth that goes on around the sides, hangs and swings

@@ -116,3 +116,11 @@ def within(tube: Tube, where: np.ndarray) -> Tube:
         np.where(covers, tube.back, 0),
         tube.weights * covers[..., None],
     )
+
+
+def between_legs(view: BodyView) -> np.ndarray:
+    """(h,w) bool: pixels of the picture between the two legs of their row, and the legs themselves."""
+    left, right = view.tubes[LEG_L].covers, view.tubes[LEG_R].covers
+    both = left | right
+    fill = np.maximum.accumulate(both, 1) & np.maximum.accumulate(both[:, ::-1], 1)[:, ::-1]
+    return fill & (left.any(1) & right.any(1))[:, None]

@@ -8,8 +8,8 @@ import pytest
 
 from dreampose_core.carry import Sheet, carry, make_sheet
 from dreampose_core.carry.cloth.skirt import Skirt, soft_weights
+from dreampose_core.carry.extents import _behind_hands
 from dreampose_core.carry.fill import bounds, local_mean, mirror_fill, smooth_fill, touching
-from dreampose_core.carry.layers import _behind_hands
 from dreampose_core.carry.matte import _gaps
 from dreampose_core.carry.relief import round_layer
 from dreampose_core.carry.sheet import _to_outline

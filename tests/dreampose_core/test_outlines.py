@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.draw import _beside, _covered
-from dreampose_core.carry.layers import _even_sides, _smooth_line
-from dreampose_core.carry.matte import _gaps
+from dreampose_core.carry.extents import _smooth_line, even_sides
+from dreampose_core.carry.matte import _gaps, _outline
 from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
 
 SIZE = 120, 100
@@ -30,15 +30,27 @@ def test_behind_an_arm_the_trunk_ends_on_the_line_of_its_side():
     view = SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=label == TRUNK)})
     bulge = (label == ARM_L) & (np.arange(SIZE[1]) < 78)  # over the arm, beyond the slit too
     trunk = (label == TRUNK) | bulge
-    _even_sides(trunk, label, label != NO_GROUP, view, 40, 110)
+    even_sides(trunk, label, label != NO_GROUP, view, 40, 110)
     ends = SIZE[1] - 1 - trunk[:, ::-1].argmax(1)
     rows = np.arange(45, 108)
     assert np.abs(ends[rows] - side[rows]).max() <= 3 and (ends == side)[80:100].all()
     assert trunk[label == TRUNK].all()
     mirrored = label[:, ::-1].copy()
     other = (mirrored == TRUNK) | bulge[:, ::-1]
-    _even_sides(other, mirrored, mirrored != NO_GROUP, view, 40, 110)
+    even_sides(other, mirrored, mirrored != NO_GROUP, view, 40, 110)
     assert np.array_equal(other[:, ::-1][rows], trunk[rows])
+
+
+def test_a_waist_behind_a_hanging_arm_is_no_wider_than_the_body():
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    label = np.full(SIZE, NO_GROUP, np.int8)
+    label[(y >= 5) & (y < 110) & (x >= 30) & (x < 64)] = TRUNK
+    label[(y >= 80) & (y < 110) & (x >= 64) & (x < 72 - (y - 80) / 5)] = TRUNK  # hips, wider towards the waist
+    label[(y >= 25) & (y < 80) & (x >= 64) & (x < 90)] = ARM_L
+    body = (y >= 5) & (y < 110) & (x >= 30) & (x < 66)
+    trunk = body | (label == TRUNK)
+    even_sides(trunk, label, label != NO_GROUP, SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=body)}), 85, 110)
+    assert trunk[40:65, :66].sum() == 25 * 36 and trunk[40:65, 68:].sum() == 0
 
 
 def test_a_line_is_straight_where_nothing_is_known():
@@ -88,3 +100,30 @@ def test_a_fringe_is_only_beside_its_surface():
     surface = y < 12
     beside = _beside(surface.ravel(), (30, 40), 3.0).reshape(30, 40)
     assert beside[surface].all() and beside[12:15].all() and not beside[16:].any()  # no thread of a far hem below
+
+
+def _before(wall: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A photo (320,200,3) of a green shirt over dark shorts before that wall; its true outline, a soft mask that
+    reaches over it, and the body within it."""
+    photo, true = wall.copy(), np.zeros(wall.shape[:2], bool)
+    true[60:260, 70:130] = True
+    photo[true] = (130, 180, 120)
+    photo[160:260, 70:130] = (30, 26, 24)
+    rng = np.random.default_rng(0)
+    photo = np.clip(photo + rng.normal(0, 2, photo.shape), 0, 255).astype(np.uint8)
+    mask = cv2.GaussianBlur(cv2.dilate(true.astype(np.float32), np.ones((5, 5))), (0, 0), 2)
+    return photo, true, mask, cv2.erode(true.astype(np.uint8), np.ones((15, 15))) > 0
+
+
+def test_an_outline_lies_where_the_person_ends_on_every_side():
+    photo, true, mask, body = _before(np.full((320, 200, 3), 220, np.uint8))
+    assert (_outline(photo, mask, body, 1.0) ^ true).sum() < 8
+
+
+def test_dark_windows_beside_a_person_in_dark_shorts_are_no_part_of_the_person():
+    wall = np.full((320, 200, 3), 170, np.uint8)
+    for y in range(8, 320, 20):
+        for x in range(10, 200, 14):
+            wall[y : y + 9, x : x + 7] = (52, 50, 52)
+    photo, true, mask, body = _before(wall)
+    assert (_outline(photo, mask, body, 1.0) & ~true).sum() < 100
