@@ -41,9 +41,9 @@ class Range:
 RANGES = {
     "frames": Range("Frames", LEAST_FRAMES, MOST_FRAMES, meaning="The film's length."),
     "fps": Range("Frames a second", 4, 30, meaning="The film's pace."),
-    "steps": Range("Denoising steps", 1, 50, meaning="Of each frame: more take longer."),
-    "s1": Range("Photo guidance s1", 0, 12, 0.5, "Higher keeps closer to the photo; 1 is off."),
-    "s2": Range("Pose guidance s2", 0, 12, 0.5, "Higher keeps closer to the pose; 1 is off."),
+    "steps": Range("Denoising steps", 1, 50, meaning="More take longer."),
+    "s1": Range("Photo guidance s1", 0, 12, 0.5, "Higher: closer to the photo; 1 is off."),
+    "s2": Range("Pose guidance s2", 0, 12, 0.5, "Higher: closer to the pose; 1 is off."),
     "guidance_from": Range("Guidance from", 0, 1, 0.05, "On from here: 0 is the first step."),
     "guidance_to": Range("Guidance to", 0, 1, 0.05, "Up to here: 1 is the last step."),
     "finetune_steps": Range("Finetune steps", 0, 1000, meaning="How long the person is learnt."),
