@@ -50,7 +50,7 @@ window.studio = (() => {
   // {title, detail, why, notes}: what was read
   function about(motion) {
     if (!motion) return "";
-    return `<div class="about"><h3>${esc(motion.title)}</h3><p>${esc(motion.detail)}</p><p>${esc(motion.why)}</p>
+    return `<div class="about"><h3>${esc(motion.title)}</h3><p>${esc(motion.detail)}</p>${motion.why ? `<p>${esc(motion.why)}</p>` : ""}
       ${motion.notes.map((text) => note({ kind: "", text })).join("")}</div>`;
   }
 

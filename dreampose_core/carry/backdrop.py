@@ -50,11 +50,11 @@ def plain_backdrop(photo: np.ndarray, known: np.ndarray, unit: float) -> np.ndar
 def shade_at_feet(photo: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> float:
     """How dark the shadow about the feet is in photo (H,W,3) uint8, as a part of what contact_shadow draws, 0 to 1.
     background (H,W,3) uint8: the same without it; alpha (H,W) f32: the person."""
-    rows = np.flatnonzero((alpha > 0.5).any(1))
-    if not len(rows):
+    standing = _standing(alpha)
+    if standing is None:
         return 0.0
-    near = _FOOT * (rows[-1] + 1 - rows[0])
-    soles = (alpha > 0.5) & (np.arange(len(alpha))[:, None] > rows[-1] - near)
+    lowest, near = standing
+    soles = (alpha > 0.5) & (np.arange(len(alpha))[:, None] > lowest - near)
     ground = grow(soles, 2 * near) & (alpha < 0.02)
     light = [picture[ground].astype(np.float32).sum(-1) + 1 for picture in (photo, background)]
     # light comes from one side, so that only a part of the ground lies in the shadow
@@ -63,20 +63,27 @@ def shade_at_feet(photo: np.ndarray, background: np.ndarray, alpha: np.ndarray) 
 
 def contact_shadow(alpha: np.ndarray) -> np.ndarray:
     """(H,W) f32: what the ground's light is multiplied with, for a person of coverage (H,W) who stands on it."""
-    rows = np.flatnonzero((alpha > 0.5).any(1))
-    if not len(rows):
+    standing = _standing(alpha)
+    if standing is None:
         return np.ones_like(alpha)
-    near = max(1.0, _FOOT * (rows[-1] + 1 - rows[0]))
+    lowest, near = standing
     # a Gaussian ends after four deviations; above and below that there is no shadow
     far = int(np.ceil(4 * 0.35 * near))
-    part = slice(max(0, rows[-1] - int(near) - far - 1), rows[-1] + far + 2)
-    below = np.arange(len(alpha))[part, None] - rows[-1]
+    part = slice(max(0, lowest - int(near) - far - 1), lowest + far + 2)
+    below = np.arange(len(alpha))[part, None] - lowest
     soles = alpha[part] * np.clip(1 + below / near, 0, 1)
     narrow = cv2.GaussianBlur(soles, (0, 0), sigmaX=0.25 * near, sigmaY=0.12 * near)
     wide = cv2.GaussianBlur(soles, (0, 0), sigmaX=1.2 * near, sigmaY=0.35 * near)
     light = np.ones(alpha.shape, np.float32)
     light[part] = 1 - _SHADOW * np.clip(0.8 * narrow + 0.9 * wide, 0, 1)
     return light
+
+
+def _standing(alpha: np.ndarray) -> tuple[int, float] | None:
+    """The lowest row of the person of coverage (H,W), and over how many pixels the ground feels a sole; None where
+    there is nobody."""
+    rows = np.flatnonzero((alpha > 0.5).any(1))
+    return (int(rows[-1]), max(1.0, _FOOT * (rows[-1] + 1 - rows[0]))) if len(rows) else None
 
 
 def _parabolas(image: np.ndarray, known: np.ndarray, unit: float) -> np.ndarray:

@@ -37,7 +37,9 @@ def distance(mask: np.ndarray) -> np.ndarray:
     """(H,W) f32: pixels from each pixel to the nearest True of the bool mask; large where there is none."""
     if not mask.any():
         return np.full(mask.shape, 1e4, np.float32)
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # OpenCV's last bit depends on its threads and on where the memory lies; the squares are whole numbers
+    return np.sqrt(np.rint(away * away))
 
 
 def signed_distance(mask: np.ndarray) -> np.ndarray:

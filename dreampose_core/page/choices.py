@@ -8,6 +8,8 @@ from dreampose_core.film.background import COLOUR, KEEP, PICTURE, PLAIN
 from dreampose_core.film.surroundings import FILM, PHOTO
 from dreampose_core.settings import SWITCHES
 
+SAMPLER = "How frames are denoised."
+SEED = "Another seed, another film."
 SAMPLERS = {"pndm": "PNDM", "ddim": "DDIM", "dpm++": "DPM-Solver++", "unipc": "UniPC"}
 WAYS = {  # of finetuning: the name on the page, and what it needs
     "lora": ("Low-rank", "Low-rank factors, with the first layer and the adapter in full: quick, and a small subject."),
@@ -26,24 +28,26 @@ CHOSEN = (  # what the page hands to Service.animate beside photo, motion and su
 
 @dataclass(frozen=True)
 class Range:
-    """What a slider of the page reaches over: what makes sense for most, while the settings' rules allow more."""
+    """What a slider of the page reaches over: what makes sense for most, while the settings' rules allow more. meaning:
+    what it does, in a line below its label."""
 
     label: str
     least: float
     most: float
     step: float = 1
+    meaning: str | None = None
 
 
 RANGES = {
-    "frames": Range("Frames", LEAST_FRAMES, MOST_FRAMES),
-    "fps": Range("Frames a second", 4, 30),
-    "steps": Range("Denoising steps", 1, 50),
-    "s1": Range("Photo guidance s1", 0, 12, 0.5),
-    "s2": Range("Pose guidance s2", 0, 12, 0.5),
-    "guidance_from": Range("Guidance from", 0, 1, 0.05),
-    "guidance_to": Range("Guidance to", 0, 1, 0.05),
-    "finetune_steps": Range("Finetune steps", 0, 1000),
-    "decoder_steps": Range("Decoder steps", 0, 1000),
+    "frames": Range("Frames", LEAST_FRAMES, MOST_FRAMES, meaning="The film's length."),
+    "fps": Range("Frames a second", 4, 30, meaning="The film's pace."),
+    "steps": Range("Denoising steps", 1, 50, meaning="More take longer."),
+    "s1": Range("Photo guidance s1", 0, 12, 0.5, "Higher: closer to the photo; 1 is off."),
+    "s2": Range("Pose guidance s2", 0, 12, 0.5, "Higher: closer to the pose; 1 is off."),
+    "guidance_from": Range("Guidance from", 0, 1, 0.05, "On from here: 0 is the first step."),
+    "guidance_to": Range("Guidance to", 0, 1, 0.05, "Up to here: 1 is the last step."),
+    "finetune_steps": Range("Finetune steps", 0, 1000, meaning="How long the person is learnt."),
+    "decoder_steps": Range("Decoder steps", 0, 1000, meaning="Then colours and detail."),
     "scale": Range("Size", 0.5, 2.0, 0.01),
     "shift_x": Range("To the side", -0.5, 0.5, 0.01),
     "shift_y": Range("Up and down", -0.5, 0.5, 0.01),

@@ -152,11 +152,13 @@ def own_motions(library: Library) -> list[dict]:
     ]
 
 
-def motion_view(entry: MotionEntry) -> dict:
-    """What stands beside the preview of a motion: how it was read, and what happened on the way."""
+def motion_view(entry: MotionEntry, has_gpu: bool) -> dict:
+    """What stands beside the preview of a motion: how it was read, and what happened on the way. Why by this estimator
+    is told where there is a GPU: without one the page has no other to offer."""
     frames = round(entry.seconds * entry.fps)
     detail = f"{entry.seconds:.1f} s, {frames} frames" + (", with sound" if entry.sound else "")
-    return {"id": entry.id, "title": entry.title, "detail": detail, "why": entry.why, "notes": entry.notes}
+    why = entry.why if has_gpu else ""
+    return {"id": entry.id, "title": entry.title, "detail": detail, "why": why, "notes": entry.notes}
 
 
 def frame_view(picture: np.ndarray, path: str, info: VideoInfo) -> dict:

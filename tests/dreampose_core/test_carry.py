@@ -1,6 +1,6 @@
 """The carried sheet on a drawn person in a dress: the body itself, painted by parts, before a gradient."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -69,6 +69,18 @@ def _psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 def _like(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     return np.abs(picture.astype(int) - colour).max(-1) < 40
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_sheet_is_the_same_with_any_number_of_threads(person, threads):
+    photo, mask, body, sheet = person
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(threads)
+    again = make_sheet(photo, mask, body)
+    cv2.setNumThreads(before)
+    for field in fields(Sheet):
+        if field.name != "body":
+            assert np.array_equal(getattr(again, field.name), getattr(sheet, field.name)), field.name
 
 
 def test_own_pose_gives_the_photo_back(person):

@@ -7,7 +7,7 @@ import gradio as gr
 from dreampose_core.film.background import COLOUR, KEEP, PICTURE, PLAIN
 from dreampose_core.film.surroundings import FILM
 from dreampose_core.page.blocks.controls import QUICK, Photo, slider, view
-from dreampose_core.page.choices import BACKDROPS, BEHIND, COLOURS, MACHINE, SHOWN, SWITCHED, WAYS
+from dreampose_core.page.choices import BACKDROPS, BEHIND, COLOURS, MACHINE, SAMPLER, SEED, SHOWN, SWITCHED, WAYS
 from dreampose_core.page.desks.advanced import AdvancedDesk, way
 from dreampose_core.page.house import House
 from dreampose_core.page.parts import VISIBLE
@@ -23,10 +23,11 @@ def place(house: House) -> dict[str, gr.blocks.Block]:
     with gr.Row():
         for name in ("frames", "fps", "steps"):
             seen[name] = slider(name, own[name])
-        seen["scheduler"] = gr.Dropdown(own["scheduler"]["choices"], value="", label="Sampler", elem_id="sampler")
+        choices = own["scheduler"]["choices"]
+        seen["scheduler"] = gr.Dropdown(choices, value="", label="Sampler", info=SAMPLER, elem_id="sampler")
     with gr.Row():
         seen |= {name: slider(name, own[name]) for name in ("s1", "s2")}
-        seen["seed"] = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed", min_width=120)
+        seen["seed"] = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed", info=SEED, min_width=120)
         names = [(one.title.split(":")[0], name) for name, one in here.items()]
         seen["profile"] = gr.Dropdown(names, value=house.profile, label="Model", visible=len(here) > 1)
     with gr.Row(visible=not own["s1"] == own["s2"] == 1, elem_id="interval") as interval:

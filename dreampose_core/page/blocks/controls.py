@@ -53,4 +53,4 @@ def slider(name: str, value: float, **look: object) -> gr.Slider:
     reach = RANGES[name]
     precise = {"precision": 0} if reach.step == 1 else {}
     ends = {"minimum": reach.least, "maximum": reach.most, "step": reach.step}
-    return gr.Slider(value=value, label=reach.label, buttons=[], **ends, **precise, **look)
+    return gr.Slider(value=value, label=reach.label, info=reach.meaning, buttons=[], **ends, **precise, **look)

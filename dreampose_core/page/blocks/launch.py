@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import os
 from pathlib import Path
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from dreampose_core.page.blocks.controls import address
 from dreampose_core.page.blocks.endpoints import add_endpoints
@@ -52,7 +52,7 @@ def launch(house: House, **options: object) -> gr.Blocks:
 def build(house: House) -> gr.Blocks:
     """The page of a house. No event takes more than a moment, but for the one that borrows a GPU."""
     examples = sorted((ASSETS / "examples").glob("*.jpg"))
-    desk = Desk(house, tuple(examples), Window(Path(os.environ["GRADIO_TEMP_DIR"]), address))
+    desk = Desk(house, tuple(examples), Window(Path(get_upload_folder()), address))
     with gr.Blocks(title="DreamPose Studio", analytics_enabled=False, delete_cache=(3600, LIFETIME)) as page:
         parts = lay_out(house, examples)
         wire(page, desk, parts)

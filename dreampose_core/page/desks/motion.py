@@ -126,7 +126,7 @@ class MotionDesk:
             "own": motion,
             "chosen": VISIBLE,
             "preview": preview,
-            "about": motion_view(entry),
+            "about": motion_view(entry, self.house.has_gpu),
             "take_poses": poses,
             "frames": _frames(entry.seconds * entry.fps),
             "fps": entry.fps,
