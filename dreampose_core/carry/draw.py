@@ -33,7 +33,7 @@ _PACK = 512  # hits are sampled as rows of this many
 _STEP = 0.7  # pixels over which an outline is mixed, where a pixel has one sample
 _LEAST_SHADE = 0.03  # of a shadow at the feet that is drawn
 _FRINGE = 1.5  # cells of a sheet by which its soft fringe goes beyond it
-_SLEEVE = 0.08  # metres before the end of an arm whose hand is built where one may see inside
+_SLEEVE = 0.05  # metres before the end of an arm whose hand is built where one may see inside
 _UNSEEN_DEPTH = 0.07  # metres by which filled places stand back behind seen ones of another layer
 
 
@@ -199,8 +199,11 @@ def _draw_layer(
     seen = _seen_undistorted(piece, area, (sheet.cell * fine) ** 2)
     dense = _density(piece, area, fine)
     # where the surfaces are closed, what turns away is always behind something
-    beyond = piece.beyond[piece.faces]
-    faces = piece.faces[((area > 0) | piece.inside | (beyond.max(1) > end - _SLEEVE)) & (beyond.min(1) < end)]
+    drawn = (area > 0) | piece.inside
+    if end < np.inf:
+        beyond = piece.beyond[piece.faces]
+        drawn = (drawn | (beyond.max(1) > end - _SLEEVE)) & (beyond.min(1) < end)
+    faces = piece.faces[drawn]
     hits = _whole(raster(points, faces, size[1], size[0]), size)
     # the soft fringe only shows where the body of the layer does not
     free = np.ones(size[0] * size[1], bool)
