@@ -7,6 +7,7 @@ joints move evenly and standing feet stay. Knows nothing of detectors and videos
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -181,7 +182,9 @@ def _moments(states: list[State]) -> Moments:
 
 
 def _problem(evidence: Evidence, person: Figure, tie: Tie | None = None) -> BodyProblem:
-    return BodyProblem(evidence, tie=tie, figure=person, samples=SAMPLES, pull=PULL)
+    # from frame to frame faces tremble as all else does: as in a photo they would shake the body
+    calm = replace(evidence, trust=np.minimum(evidence.trust, 1))
+    return BodyProblem(calm, tie=tie, figure=person, samples=SAMPLES, pull=PULL)
 
 
 def _to_window(x: np.ndarray, sighting: Sighting) -> np.ndarray:
