@@ -7,14 +7,14 @@ is measured by, which no recipe sees.
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from dreampose_core.carry import Carried, Sheet, carry, make_sheet, smaller, swings
+from dreampose_core.carry import Carried, Sheet, carry, for_film, make_sheet, smaller, swings
 from dreampose_core.carry.views import HEAD_PARTS
 from dreampose_core.evaluation.readouts import GARMENT_PARTS
 from dreampose_core.framing import frame_person
@@ -62,13 +62,14 @@ class Truth:
 
 @dataclass(frozen=True)
 class Scene:
-    """moves: the body's poses; drawn_on, drawn: the sheet and the carried pictures at the truth's size; sheet, carried:
-    the same at the model's; seconds: of fitting and cutting out (once), and of carrying (a frame)."""
+    """moves: the body's poses; drawn_on, drawn: each frame's sheet, as it is for its motion's film, and the carried
+    pictures, at the truth's size; sheet, carried: the photo's sheet and the pictures at the model's; seconds: of
+    fitting and cutting out (once), and of carrying (a frame)."""
 
     name: str
     subject: Subject
     sheet: Sheet
-    drawn_on: Sheet
+    drawn_on: list[Sheet]
     moves: list[Pose]
     drawn: list[Carried]
     carried: list[Carried]
@@ -83,7 +84,7 @@ class Scene:
     @property
     def still(self) -> np.ndarray:
         """(T,H,W,3) uint8, drawn anew with cloth that does not swing."""
-        return np.stack([carry(self.drawn_on, pose).picture for pose in self.moves])
+        return np.stack([carry(*moved).picture for moved in zip(self.drawn_on, self.moves, strict=True)])
 
 
 def rendered_scene(path: Path, frames: int | None = None, finer: int = 1) -> Scene | None:
@@ -256,11 +257,13 @@ def _scene(
 ) -> Scene:
     """begins: the frames with which a motion begins."""
     sheet, large = make_sheet(subject.photo, subject.mask, subject.body), subject.fine or subject
-    drawn_on = sheet if large is subject else make_sheet(large.photo, large.mask, large.body)
+    large_sheet = sheet if large is subject else make_sheet(large.photo, large.mask, large.body)
     ready = time.monotonic()
     motions = [poses[first:end] for first, end in pairwise([*begins, len(poses)])]
     swung = np.concatenate([swings(large.body, motion, FPS) for motion in motions])
-    drawn = [carry(drawn_on, *moved) for moved in zip(poses, swung, strict=True)]
+    films = [[for_film(large_sheet, motion)] * len(motion) for motion in motions]
+    drawn_on = list(chain.from_iterable(films))
+    drawn = [carry(*moved) for moved in zip(drawn_on, poses, swung, strict=True)]
     times = len(large.photo) // len(subject.photo)
     carried = drawn if times == 1 else [smaller(one, times) for one in drawn]
     seconds = ready - started, (time.monotonic() - ready) / max(len(poses), 1)

@@ -18,6 +18,8 @@ from dreampose_core.carry.fill import disc, distance, grow, shrink, smooth_fill
 from dreampose_core.carry.head.volume import below_chin, head_volume, own_face
 from dreampose_core.carry.views import Tube
 
+_STEP = 0.2  # of a bone's weight between neighbouring pixels: more than where a limb bends
+
 
 @dataclass(frozen=True)
 class Relief:
@@ -60,7 +62,8 @@ def round_layer(
     weights /= weights.sum(-1, keepdims=True) + 1e-9
     outline = where | cut
     middle = _soften(middle, grow(cut, 3), 2.5)
-    weights = _soften(weights, grow(cut, 3), 2.5)
+    # and where a bent limb hides a part of itself, or it would tear along that step as it straightens
+    weights = _soften(weights, grow(cut, 3) | grow(_steps(weights) & where, 3), 2.5)
     weights /= weights.sum(-1, keepdims=True) + 1e-9
     hang = np.zeros(where.shape, np.float32)
     if skirt is not None:
@@ -94,6 +97,14 @@ def round_layer(
         lower = below_chin(where, weights)
     front, back = middle - halves[0], middle + halves[1]
     return Relief(front.astype(np.float32), back.astype(np.float32), weights.astype(np.float32), hang, lower)
+
+
+def _steps(weights: np.ndarray) -> np.ndarray:
+    """(h,w) bool: pixels whose weights (h,w,B) differ from a neighbour's as those of one surface do not."""
+    out = np.zeros(weights.shape[:2], bool)
+    out[1:] |= np.abs(np.diff(weights, axis=0)).max(-1) > _STEP
+    out[:, 1:] |= np.abs(np.diff(weights, axis=1)).max(-1) > _STEP
+    return out
 
 
 def _inside(outline: np.ndarray) -> np.ndarray:

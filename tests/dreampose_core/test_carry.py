@@ -262,6 +262,20 @@ def test_a_layer_whose_limb_lies_beyond_the_picture_has_no_weights():
     assert not relief.weights.any() and np.isfinite(relief.front).all() and np.isfinite(relief.back).all()
 
 
+def test_a_bent_limb_does_not_tear_where_it_hides_a_part_of_itself():
+    where = np.zeros((60, 40), bool)
+    where[10:50, 10:30] = True
+    depth = np.where(where, 0.1, 0).astype(np.float32)
+    bend = np.repeat(np.clip((np.arange(60) - 12) / 14, 0, 1)[:, None], 40, 1)  # as of one surface
+    bend[30:] = 0  # of another part of the limb, which begins below
+    weights = np.stack([bend, 1 - bend], -1).astype(np.float32) * where[..., None]
+    tube = Tube(where, where, -depth, depth, weights)
+    got = round_layer(where, np.zeros_like(where), tube, 50.0, 1.0).weights[..., 0]
+    middle = slice(14, 26)
+    assert np.abs(np.diff(got[10:50, middle], axis=0)).max() < 0.2
+    assert np.abs(got - bend)[12:22, middle].max() < 0.01
+
+
 def test_weights_far_from_a_skirt_are_weights():
     rows = np.arange(60, dtype=np.float32)
     skirt = Skirt(20, 40, 0 * rows + 20, 0 * rows + 5, 0 * rows + 3, 0.5)
