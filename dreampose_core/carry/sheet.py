@@ -51,7 +51,7 @@ from pose_tools.body.figure import BONES, bone_transforms, load_figure, pose_ver
 from pose_tools.body.fit import FittedBody
 
 _VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
-_FORM = 5  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
+_FORM = 6  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 

@@ -8,12 +8,14 @@ import numpy as np
 
 from dreampose_core.carry.cloth.wrap import BACK_SEEN
 from dreampose_core.carry.feet.reading import Shoe, dress_back
-from dreampose_core.carry.fill import grow, local_mean, mirror_fill
+from dreampose_core.carry.fill import bounds, disc, grow, local_mean, mirror_fill, nearest, smooth
 from dreampose_core.carry.head.behind import Seen, back_colours
 from dreampose_core.carry.layers import Layers
 from dreampose_core.carry.views import GROUPS, LEG_L, LEG_R, NO_GROUP, TRUNK
 
 _FILLED_SEEN = 0.2  # visibility of what is filled in from its neighbours
+_SLIVER = 3.0  # how far beyond a layer its soft edge and the pixels it shares with another may reach
+_STEPS = 6  # places looked at on the way to a pixel
 
 
 def make_textures(
@@ -57,6 +59,10 @@ def make_textures(
         mine = (shown + mixed * (full(inner | (grow(inner, 2) & nobody)) - shown))[..., None]
         texture = colours * mine + filled * (1 - mine)
         front[group, ..., :3] = texture + 0.5
+        if group == TRUNK:  # fingers, which other layers have, are as narrow as slivers
+            beside = full(grow(~own & ~nobody, 2) & grow(own, 3)) > 0
+            here = bounds(beside, _SLIVER * unit)
+            share[here] *= np.where(beside[here], _this_side(full(own)[here] > 0.5, alpha[here], unit), 1)
         front[group, ..., 3] = 255 * alpha * share + 0.5
         seen[group] = 255 * (_FILLED_SEEN + (1 - _FILLED_SEEN) * shown) + 0.5
         back[group] = np.concatenate(
@@ -75,3 +81,20 @@ def make_textures(
         for texture in (front[group], back[group]):
             texture[~near] = 0
     return front, back, seen
+
+
+def _this_side(own: np.ndarray, alpha: np.ndarray, unit: float) -> np.ndarray:
+    """(H,W) f32 0..1: 0 beyond background that is seen close to a layer, which is seen at own (H,W) bool.
+
+    A slit between arm and waist may be narrower than a pixel of the analysis grid, and its other side be taken for the
+    layer's; when the two part, that sliver would stand in the air."""
+    core = cv2.morphologyEx((own & (alpha > 0.5)).astype(np.uint8), cv2.MORPH_OPEN, disc(unit)) > 0
+    if not core.any():
+        return np.ones_like(alpha)
+    y, x = np.indices(alpha.shape, np.float32)
+    row, column = (at.astype(np.float32) - here for at, here in zip(nearest(core), (y, x), strict=True))
+    least = alpha.copy()
+    for step in np.linspace(0, 1, _STEPS, dtype=np.float32):
+        least = np.minimum(least, cv2.remap(alpha, x + step * column, y + step * row, cv2.INTER_LINEAR))
+    clear = smooth(least / np.maximum(alpha, 1e-3), 0.5, 0.9)
+    return np.where(np.hypot(row, column) < _SLIVER * unit, clear, 1)

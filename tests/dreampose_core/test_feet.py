@@ -22,7 +22,7 @@ from dreampose_core.carry.feet.footwear import (
     foot_surfaces,
     worn,
 )
-from dreampose_core.carry.feet.reading import as_pair, read_footwear, without_straps
+from dreampose_core.carry.feet.reading import _kind, as_pair, read_footwear, without_straps
 from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv
@@ -83,6 +83,21 @@ def test_the_kind_of_shoe_is_read_off_the_photo(kind):
         assert wear.kind == kind
         assert kind == BARE or np.abs(wear.upper - SHOE).max() < 25
         assert kind == CLOSED or np.abs(wear.skin - BODY).max() < 25
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        # the shaded sole of a pump has the colour of skin
+        (PUMP, [0] * 28 + [50, 100, 100, 100, 100, 90, 80, 40, 40, 90, 100, 100]),
+        # below bare toes there is more of the sole than of the strap above them
+        (SANDAL, [0] * 26 + [90, 90, 100, 100, 30, 20, 10, 10, 70, 80, 100, 100, 100, 100]),
+    ],
+)
+def test_an_open_toe_is_bare_between_strap_and_sole(kind, rows):
+    shod = np.arange(100) < np.array(rows)[:, None]
+    found, begins, _ = _kind(shod, np.ones_like(shod), 0.0, len(rows), naked=True)
+    assert found == kind and begins == np.flatnonzero(rows)[0]
 
 
 def test_a_pump_is_closed_from_the_side_and_leaves_the_instep_bare(sheet):

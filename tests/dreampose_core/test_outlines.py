@@ -8,6 +8,7 @@ import numpy as np
 from dreampose_core.carry.draw import _beside, _covered
 from dreampose_core.carry.extents import _smooth_line, even_sides
 from dreampose_core.carry.matte import _gaps, _outline
+from dreampose_core.carry.textures import _this_side
 from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
 
 SIZE = 120, 100
@@ -127,3 +128,13 @@ def test_dark_windows_beside_a_person_in_dark_shorts_are_no_part_of_the_person()
             wall[y : y + 9, x : x + 7] = (52, 50, 52)
     photo, true, mask, body = _before(wall)
     assert (_outline(photo, mask, body, 1.0) & ~true).sum() < 100
+
+
+def test_a_layer_has_nothing_beyond_a_slit_of_background():
+    alpha = np.ones((40, 40), np.float32)
+    alpha[10:30, 18] = 0.1
+    own = np.zeros(alpha.shape, bool)
+    own[:, 17:] = True  # with a column of what lies beyond the slit
+    clear = _this_side(own, alpha, 2.0)
+    assert clear[15:25, 14:18].max() < 0.05 and clear[12:28, 19:].min() == 1
+    assert clear[:8].min() == clear[32:].min() == 1, "where no slit is, it goes on under its neighbour"

@@ -29,7 +29,8 @@ _CLEAR = 0.03  # metres above the ankle from which on a bare leg's outline is no
 _BOOT = 0.3  # of the way from the ankle down: a shoe that begins above it is closed
 _STRAP = 0.007  # of the photo's height, to either side of its middle
 _INSTEP = 0.12  # of a foot below trousers: bare
-_OPEN_TOE = 0.12  # of that way: below a strap, what is bare
+_ROUND = 0.07  # of that way: the rows in which a throat is round
+_OPEN_TOE = 0.32  # of a shoe's rows below them: bare in one with an open toe
 
 
 @dataclass(frozen=True)
@@ -197,26 +198,18 @@ def _kind(
         return CLOSED, None, float(min(max(begins, ankle), ankle + 0.5 * tall))
     if shod.sum() < 0.06 * inner.sum():
         return BARE, None, ankle
-    # the run of rows with most of the shoe in it
-    best, start, total = (0.0, 0), 0, 0.0
-    for i, value in enumerate(share):
-        if value < 0.45:
-            start, total = i + 1, 0.0
-        else:
-            total += value
-            best = max(best, (total, -start))
-    if not best[0]:
+    # the runs of rows in which there is most of the shoe; below the toes of a sandal its sole is another
+    edges = np.flatnonzero(np.diff(share >= 0.45, prepend=False, append=False)).reshape(-1, 2)
+    if not len(edges):
         return SANDAL, float(ankle + 0.75 * tall), ankle
-    first = -best[1]
-    last = first + int(np.argmax(np.append(share[first:] < 0.45, True)))
+    totals = np.array([share[start:end].sum() for start, end in edges])
+    first = edges[int((totals > 0.5 * totals.max()).argmax()), 0]
     begins = float(rows[first])
     if begins < ankle + _BOOT * tall:
         return CLOSED, begins, ankle
-    middle = np.median(np.nonzero(inner)[1])
-    near = np.abs(np.arange(shod.shape[1]) - middle) < 0.25 * max(count)
-    low = rows[(rows > begins + 0.15 * tall)]
-    toes = (inner & ~shod)[low][:, near].sum() > 0.25 * inner[low][:, near].sum()
-    open_toe = last < len(share) - _OPEN_TOE * tall or toes
+    # not the rows in which a throat is round; a pump's shaded sole may have the colour of skin
+    below = share[first + round(_ROUND * tall) :]
+    open_toe = len(below) and 1 - below.mean() > _OPEN_TOE
     return (SANDAL if open_toe else PUMP), begins, ankle
 
 
