@@ -9,7 +9,7 @@ from dreampose_core.carry.cloth.skirt import lean_aside, level_hem
 from dreampose_core.carry.cloth.unroll import unroll
 from dreampose_core.carry.cloth.weave import cut_cloth, variation, weave
 from dreampose_core.carry.cloth.wrap import bare_skin
-from dreampose_core.carry.draw import _whole
+from dreampose_core.carry.fragments import _whole
 from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import Hits, draw_iuv
