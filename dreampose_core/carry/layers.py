@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from dreampose_core.carry.colours import log_ratio, skin_like
 from dreampose_core.carry.extents import even_sides, extents, overlap_shoulders
 from dreampose_core.carry.fill import bleed, distance, grow, shrink, signed_distance
 from dreampose_core.carry.views import (
@@ -19,7 +20,6 @@ from dreampose_core.carry.views import (
     ARM_R,
     GROUPS,
     HAND_PARTS,
-    HEAD_PARTS,
     LEG_L,
     LEG_R,
     LOWER_ARM_PARTS,
@@ -29,7 +29,8 @@ from dreampose_core.carry.views import (
     between_legs,
 )
 
-_BINS = 12
+_SLIVER = 4  # pixels up to which cloth between a slit and an arm is the arm's
+_SLIT = 20  # pixels of background up to which it is a slit
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ def split(colours: np.ndarray, alpha: np.ndarray, view: BodyView) -> Layers:
     cost = _costs(lab, person, seen, view)
     label = _random_walk(lab, person, cost)
     label = _tidy(label, seen, person)
+    _beyond_slits(label, alpha > 0.8)
     extent = extents(label, person, alpha > 0.9, view, crotch, hem)
-    even_sides(extent[TRUNK], label, alpha > 0.8, view, crotch, hem)
+    even_sides(extent[TRUNK], label, lab, alpha > 0.8, view, crotch, hem)
     skin = skin_like(lab, person, view)
     return Layers(label, extent, overlap_shoulders(extent, label, skin, view), crotch, hem)
 
@@ -97,7 +99,7 @@ def _find_skirt(lab: np.ndarray, solid: np.ndarray, view: BodyView) -> tuple[int
     rows = np.arange(len(lab))[:, None]
     hips = core & (rows > top - 0.1 * height) & (rows <= crotch)
     shins = core & (rows > bottom - 0.32 * height) & (rows < ankle)
-    ratio = _log_ratio(lab, hips, shins)
+    ratio = log_ratio(lab, hips, shins)
     votes = np.zeros(len(lab))
     for y in range(crotch, ankle):
         wide = gap[y].sum()
@@ -133,27 +135,13 @@ def _along_hem(seen: np.ndarray, lab: np.ndarray, solid: np.ndarray, view: BodyV
     middle = shrink(solid, 2) & (between_legs(view) | (view.group == TRUNK))
     cloth = middle & (rows > crotch - reach) & (rows < hem - reach)
     bare = middle & legs & (rows > hem + reach) & (rows < min(hem + 3 * reach, feet))
-    ratio = cv2.GaussianBlur(_log_ratio(lab, cloth, bare), (0, 0), 1.0)
+    ratio = cv2.GaussianBlur(log_ratio(lab, cloth, bare), (0, 0), 1.0)
     if not (cloth.any() and bare.any() and np.median(ratio[cloth]) > 1 and np.median(ratio[bare]) < -1):
         return
     about = solid & (np.abs(rows - hem) < reach) & (between_legs(view) | legs) & (seen != ARM_L) & (seen != ARM_R)
     seen[about & (ratio > 0.5)] = TRUNK
     leg = about & (ratio < -0.5) & (view.group >= LEG_L)
     seen[leg] = view.group[leg]
-
-
-def _log_ratio(lab: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(h,w): log of how much likelier each pixel's colour is among the pixels `first` than among `second`."""
-    if first.sum() < 20 or second.sum() < 20:
-        return np.zeros(first.shape, np.float32)
-    tables = []
-    for where in (first, second):
-        table = np.histogramdd(lab[where], _BINS, ((0, 256),) * 3)[0].astype(np.float32)
-        for axis in range(3):
-            table = table + 0.5 * (np.roll(table, 1, axis) + np.roll(table, -1, axis))
-        tables.append(table / table.sum() + 2e-3)
-    bins = np.clip(lab * _BINS / 256, 0, _BINS - 1).astype(int)
-    return np.log(tables[0] / tables[1])[bins[..., 0], bins[..., 1], bins[..., 2]]
 
 
 def _costs(lab: np.ndarray, person: np.ndarray, seen: np.ndarray, view: BodyView) -> np.ndarray:
@@ -173,7 +161,7 @@ def _costs(lab: np.ndarray, person: np.ndarray, seen: np.ndarray, view: BodyView
         if bare:  # a bare arm: what else lies there is what it rests on
             core &= skin
         beside = (seen == TRUNK) & inside & grow(zone, 18) & ~grow(arms, 2.5)
-        ratio = np.clip(_log_ratio(lab, core, beside), -3, 3)
+        ratio = np.clip(log_ratio(lab, core, beside), -3, 3)
         near = np.clip(1 - (distance(zone) - 3) / 6, 0, 1)
         # what looks like the cloth beside a bare hand is cloth, also where the fitted hand lies over it
         gain = 0.8 * ratio - np.where((zone is hands) & bare & ~skin, 1.2 * np.clip(-ratio, 0, 3), 0)
@@ -211,19 +199,6 @@ def _random_walk(lab: np.ndarray, person: np.ndarray, cost: np.ndarray) -> np.nd
     return np.where(person, chance.argmax(-1), NO_GROUP).astype(np.int8)
 
 
-def skin_like(lab: np.ndarray, person: np.ndarray, view: BodyView) -> np.ndarray:
-    """(h,w) bool: pixels of the person whose colour is that of the face; none where no face is seen."""
-    face = np.isin(view.part, HEAD_PARTS)
-    rows = np.flatnonzero(face.any(1))
-    y = np.arange(len(face))[:, None]
-    low, high = np.quantile(rows, (0.35, 0.85)) if len(rows) else (0, 0)
-    core = shrink(face, 2) & person & (y > low) & (y < high)
-    if core.sum() < 12:
-        return np.zeros(person.shape, bool)
-    away = lab - np.median(lab[core], 0)
-    return person & (np.abs(away[..., 1:]).max(-1) < 12) & (np.abs(away[..., 0]) < 60)
-
-
 def _tidy(label: np.ndarray, seen: np.ndarray, person: np.ndarray) -> np.ndarray:
     """Labels without islands: a part of a layer that lies off its fitted group goes to its neighbours."""
     keep = np.zeros(person.shape, bool)
@@ -235,3 +210,22 @@ def _tidy(label: np.ndarray, seen: np.ndarray, person: np.ndarray) -> np.ndarray
                 keep |= part
     tidy = bleed(label, keep)
     return np.where(person, tidy, NO_GROUP).astype(np.int8)
+
+
+def _beyond_slits(label: np.ndarray, solid: np.ndarray) -> None:
+    """Gives to the arm (h,w), in place, what is the trunk's in a row only beyond a slit of background before an arm."""
+    kinds = np.where(solid, label, NO_GROUP)
+    for y in np.flatnonzero((kinds == TRUNK).any(1)):
+        starts = np.flatnonzero(np.diff(kinds[y], prepend=-2))
+        ends, run = np.append(starts[1:], kinds.shape[1]), kinds[y, starts]
+        for slit in np.flatnonzero((run == NO_GROUP) & (ends - starts <= _SLIT)):
+            for way in (1, -1):
+                arm = slit + way
+                if 0 <= arm < len(run) and run[arm] == TRUNK and ends[arm] - starts[arm] <= _SLIVER:
+                    arm += way
+                if not (0 <= slit - way < len(run) and 0 <= arm < len(run)):
+                    continue
+                if run[slit - way] == TRUNK and run[arm] in (ARM_L, ARM_R):
+                    middle = (starts[slit] + ends[slit]) // 2
+                    beyond = slice(middle, starts[arm]) if way > 0 else slice(ends[arm], middle)
+                    label[y, beyond][label[y, beyond] == TRUNK] = run[arm]

@@ -19,6 +19,7 @@ from dreampose_core.carry.built import SIDES
 from dreampose_core.carry.cloth.drape import hug
 from dreampose_core.carry.cloth.skirt import STILL, hanging, lean_aside, level_hem, measure_skirt
 from dreampose_core.carry.cloth.wrap import LaidOut, bare_skin, lay_out, wrap
+from dreampose_core.carry.colours import skin_like
 from dreampose_core.carry.feet.footwear import NOTHING_KNOWN
 from dreampose_core.carry.feet.reading import as_pair, find_shoe, read_footwear, without_straps
 from dreampose_core.carry.fill import grow, shrink, smooth
@@ -26,7 +27,7 @@ from dreampose_core.carry.hands.reading import beyond_wrist, read_hand
 from dreampose_core.carry.head.around import lay_around, measure_skull
 from dreampose_core.carry.head.behind import Seen, look_at_head
 from dreampose_core.carry.head.painting import paint_around
-from dreampose_core.carry.layers import Layers, skin_like, split
+from dreampose_core.carry.layers import Layers, split
 from dreampose_core.carry.light import brightness, normals, read_light
 from dreampose_core.carry.matte import DESIGN_ROWS, cut_out
 from dreampose_core.carry.piece import Piece, piece_of
@@ -51,7 +52,7 @@ from pose_tools.body.figure import BONES, bone_transforms, load_figure, pose_ver
 from pose_tools.body.fit import FittedBody
 
 _VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
-_FORM = 6  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
+_FORM = 7  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 

@@ -46,8 +46,8 @@ def make_textures(
             continue
         colours = lit / full(bright[group])[..., None]
         # outside the person a layer may go on: there the photo's alpha is what ends it
-        whole = (extent | (grow(extent, 2) & nobody)).astype(np.float32)
-        share = full(np.maximum(np.clip(1.5 * cv2.GaussianBlur(whole, (0, 0), 1.0) - 0.25, 0, 1), own))
+        whole = extent | (grow(extent, 2) & nobody)
+        share = full(np.maximum(_even(whole, 2.0), _even(own | (whole & nobody), 1.0)))
         # a leg's first pixels below a hem are in its shadow, and mixed with it
         inner = own & ~grow(~own & ~nobody, 2 if group in (LEG_L, LEG_R) else 1)
         source = full(inner | (grow(inner, 2) & nobody)) > 0.9
@@ -81,6 +81,11 @@ def make_textures(
         for texture in (front[group], back[group]):
             texture[~near] = 0
     return front, back, seen
+
+
+def _even(mask: np.ndarray, sigma: float) -> np.ndarray:
+    """(h,w) f32 0..1: the bool mask (h,w) with stairs of its border, on that many pixels, made even."""
+    return np.clip(1.5 * sigma * (cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma) - 0.5) + 0.5, 0, 1)
 
 
 def _this_side(own: np.ndarray, alpha: np.ndarray, unit: float) -> np.ndarray:

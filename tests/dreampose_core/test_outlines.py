@@ -7,6 +7,7 @@ import numpy as np
 
 from dreampose_core.carry.extents import _smooth_line, even_sides
 from dreampose_core.carry.fragments import _beside, _covered
+from dreampose_core.carry.layers import _beyond_slits
 from dreampose_core.carry.matte import _gaps, _outline
 from dreampose_core.carry.textures import _this_side
 from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
@@ -26,19 +27,24 @@ def _standing() -> tuple[np.ndarray, np.ndarray]:
     return label, side
 
 
+def _plain(label: np.ndarray) -> np.ndarray:
+    """Colours of a trunk and a bare arm."""
+    return np.where((label == TRUNK)[..., None], 50, 150).astype(np.float32).repeat(3, -1)
+
+
 def test_behind_an_arm_the_trunk_ends_on_the_line_of_its_side():
     label, side = _standing()
     view = SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=label == TRUNK)})
     bulge = (label == ARM_L) & (np.arange(SIZE[1]) < 78)  # over the arm, beyond the slit too
     trunk = (label == TRUNK) | bulge
-    even_sides(trunk, label, label != NO_GROUP, view, 40, 110)
+    even_sides(trunk, label, _plain(label), label != NO_GROUP, view, 40, 110)
     ends = SIZE[1] - 1 - trunk[:, ::-1].argmax(1)
     rows = np.arange(45, 108)
     assert np.abs(ends[rows] - side[rows]).max() <= 3 and (ends == side)[80:100].all()
     assert trunk[label == TRUNK].all()
     mirrored = label[:, ::-1].copy()
     other = (mirrored == TRUNK) | bulge[:, ::-1]
-    even_sides(other, mirrored, mirrored != NO_GROUP, view, 40, 110)
+    even_sides(other, mirrored, _plain(mirrored), mirrored != NO_GROUP, view, 40, 110)
     assert np.array_equal(other[:, ::-1][rows], trunk[rows])
 
 
@@ -50,8 +56,48 @@ def test_a_waist_behind_a_hanging_arm_is_no_wider_than_the_body():
     label[(y >= 25) & (y < 80) & (x >= 64) & (x < 90)] = ARM_L
     body = (y >= 5) & (y < 110) & (x >= 30) & (x < 66)
     trunk = body | (label == TRUNK)
-    even_sides(trunk, label, label != NO_GROUP, SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=body)}), 85, 110)
+    view = SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=body)})
+    even_sides(trunk, label, _plain(label), label != NO_GROUP, view, 85, 110)
     assert trunk[40:65, :66].sum() == 25 * 36 and trunk[40:65, 68:].sum() == 0
+
+
+def test_a_sleeve_taken_for_the_waist_is_the_arms():
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    label = np.full(SIZE, NO_GROUP, np.int8)
+    label[(y >= 5) & (y < 110) & (x >= 30) & (x < 64)] = TRUNK
+    label[(y >= 45) & (y < 80) & (x >= 64) & (x < 90)] = ARM_L
+    label[(y >= 60) & (y < 80) & (x >= 64) & (x < 72)] = TRUNK  # of the sleeve, above the background seen from row 80
+    body = (y >= 5) & (y < 110) & (x >= 30) & (x < 66)
+    view = SimpleNamespace(tubes={TRUNK: SimpleNamespace(covers=body)})
+    for colours in (np.zeros((*SIZE, 3), np.float32), _plain(label)):
+        trunk, mended = label == TRUNK, label.copy()
+        even_sides(trunk, mended, colours, label != NO_GROUP, view, 110, 110)
+        sleeve = (slice(63, 79), slice(67, 72))
+        if colours.any():  # a waist beside a bare arm
+            assert np.array_equal(mended, label) and trunk[sleeve].all()
+        else:
+            assert (mended[sleeve] == ARM_L).all() and not trunk[sleeve].any()
+            assert (mended[:, :64] == label[:, :64]).all()
+
+
+def test_beyond_a_slit_there_is_no_trunk():
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    label = np.full(SIZE, NO_GROUP, np.int8)
+    label[(x >= 30) & (x < 64)] = TRUNK
+    label[(x >= 69) & (x < 71)] = TRUNK
+    label[(x >= 71) & (x < 85)] = ARM_L
+    solid = label != NO_GROUP
+    label[(x >= 67) & (x < 69)] = TRUNK  # half transparent
+    far = label.copy()
+    far[:, :64] = NO_GROUP  # a hip beyond the arm
+    for mirrored in (False, True):
+        mended = label[:, ::-1].copy() if mirrored else label.copy()
+        _beyond_slits(mended, solid[:, ::-1] if mirrored else solid)
+        mended = mended[:, ::-1] if mirrored else mended
+        assert (mended[:, 67:85] == ARM_L).all() and (mended[:, 30:64] == TRUNK).all()
+    kept = far.copy()
+    _beyond_slits(kept, solid & (x >= 64))
+    assert np.array_equal(kept, far)
 
 
 def test_a_line_is_straight_where_nothing_is_known():

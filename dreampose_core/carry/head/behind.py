@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dreampose_core.carry.colours import skin_like
 from dreampose_core.carry.fill import bleed, disc, grow, shrink, smooth_fill, touching
-from dreampose_core.carry.layers import skin_like
 from dreampose_core.carry.quilt import quilt
 from dreampose_core.carry.views import HEAD_PARTS, TRUNK, BodyView
 from pose_tools.body.figure import BONES
