@@ -18,7 +18,7 @@ from pose_tools.body.raster import Hits, areas, raster
 _PACK = 512  # hits are sampled as rows of this many
 _FRINGE = 1.5  # cells of a sheet by which its soft fringe goes beyond it
 _SLEEVE = 0.05  # metres before the end of an arm whose hand is built where one may see inside
-_UNSEEN_DEPTH = 0.07  # metres by which filled places stand back behind seen ones of another layer
+_UNSEEN_DEPTH = 0.09  # metres by which filled places stand back behind seen ones of another layer
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from dreampose_core.carry.built import SIDES
 from dreampose_core.carry.cloth.drape import hug
+from dreampose_core.carry.cloth.opening import find_opening
 from dreampose_core.carry.cloth.skirt import STILL, hanging, lean_aside, level_hem, measure_skirt
 from dreampose_core.carry.cloth.wrap import LaidOut, bare_skin, lay_out, wrap
 from dreampose_core.carry.colours import skin_like
@@ -196,8 +197,9 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     ]
     light = _light(small, layers.label, coverage > 0.9, facing, looks.hair | np.isin(view.part, HEAD_PARTS))
     bright = [brightness(front, light) for front, _ in facing]
+    opening = _opening(small, layers, coverage > 0.5, skin, looks)
     front, back, seen = make_textures(
-        cutout.colours, cutout.alpha, layers, looks, reliefs[TRUNK].weights, shoes, bright, unit
+        cutout.colours, cutout.alpha, layers, looks, opening, reliefs[TRUNK].weights, shoes, bright, unit
     )
     covered = [cv2.resize(one[..., 3], grid, interpolation=cv2.INTER_AREA) / np.float32(255) for one in front]
     free = hanging(figure, body.shape, transforms)
@@ -209,7 +211,7 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
         rest = (mesh["rest_front"][used] + mesh["rest_back"][used]) / 2
         mesh["level"][used] = level_hem(rest, mesh["place"][used, 1] / cell, layers.crotch, lean)
     bare = [bare_skin(skin, layers.label == group, relief.weights) for group, relief in enumerate(reliefs)]
-    bare[TRUNK] |= looks.hair
+    bare[TRUNK] |= looks.hair | opening
     below = np.arange(len(coverage))[:, None] >= looks.collar[None]
     skin_there = cv2.resize(skin.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     footwear = _footwear(cutout.colours, layers.label, skin_there, body)
@@ -230,6 +232,14 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
         cell=cell,
         shade=cutout.shade,
     )
+
+
+def _opening(small: np.ndarray, layers: Layers, solid: np.ndarray, skin: np.ndarray, looks: Seen) -> np.ndarray:
+    """(h,w) bool: what an open coat shows in a photo with colours small (h,w,3); solid, skin (h,w) bool."""
+    cloth = solid & ~skin & ~looks.skin & ~looks.hair
+    trunk, sleeves = layers.label == TRUNK, np.isin(layers.label, (ARM_L, ARM_R))
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
+    return find_opening(lab, trunk & cloth, sleeves & cloth, int(np.median(looks.collar)), layers.crotch)
 
 
 def _light(

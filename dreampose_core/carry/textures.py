@@ -6,6 +6,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from dreampose_core.carry.cloth.opening import close_opening
 from dreampose_core.carry.cloth.wrap import BACK_SEEN
 from dreampose_core.carry.feet.reading import Shoe, dress_back
 from dreampose_core.carry.fill import bounds, disc, grow, local_mean, mirror_fill, nearest, smooth
@@ -23,13 +24,14 @@ def make_textures(
     alpha: np.ndarray,
     layers: Layers,
     looks: Seen,
+    opening: np.ndarray,
     trunk_weights: np.ndarray,
     shoes: dict[int, Shoe | None],
     bright: list[np.ndarray],
     unit: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """front (L,H,W,4), back (L,H,W,4) and seen (L,H,W), uint8, as a Sheet keeps them. bright (h,w) f32: how bright the
-    light makes each layer."""
+    """front (L,H,W,4), back (L,H,W,4) and seen (L,H,W), uint8, as a Sheet keeps them. opening (h,w) bool: of an open
+    coat; bright (h,w) f32: how bright the light makes each layer."""
     lit = colours
     height, width = alpha.shape
     front = np.zeros((GROUPS, height, width, 4), np.uint8)
@@ -52,7 +54,7 @@ def make_textures(
         inner = own & ~grow(~own & ~nobody, 2 if group in (LEG_L, LEG_R) else 1)
         source = full(inner | (grow(inner, 2) & nobody)) > 0.9
         filled = mirror_fill(colours, source if source.any() else full(own) > 0.5, 14 * unit)
-        shown = full(own | (grow(own, 2) & nobody))
+        shown = full(_even(own | (grow(own, 2) & nobody), 1.5))
         # at the border to another layer pixels are mixed of both, which matters where the two differ
         apart = local_mean(colours, full(own), 4 * unit) - local_mean(colours, full(~own & ~nobody), 4 * unit)
         mixed = np.clip(np.abs(apart).mean(-1) / 20 - 1, 0, 1)
@@ -69,7 +71,10 @@ def make_textures(
             [front[group, ..., :3], np.full((height, width, 1), 255 * BACK_SEEN)], -1
         )
         if group == TRUNK:
-            drawn, invented = back_colours(front[group, ..., :3], own, trunk_weights, looks, unit)
+            plain = front[group, ..., :3]
+            if opening.any():
+                plain = close_opening(plain, full(opening) > 0.5, full(own & ~looks.skin & ~looks.hair) > 0.9, unit)
+            drawn, invented = back_colours(plain, own, trunk_weights, looks, unit)
             back[group, ..., :3] = drawn
             back[group, ..., 3] = 255 * BACK_SEEN * (1 - 0.7 * invented)
         elif shoes.get(group):
