@@ -7,6 +7,7 @@ views.py      the fitted body, group by group                  layers.py    whic
 extents.py    where a layer goes on behind another             textures.py  colours of its front and back
 relief.py     depth and skinning of a layer                    fill.py      fills that the others share
 light.py      the photo's light, and how bright it makes a surface
+colours.py    which of two things a pixel is of; skin
 
 In a pose it is drawn:
 draw.py       Carried, carry, for_film, smaller                piece.py     a layer's own part of the sheet

@@ -51,7 +51,7 @@ def find_opening(lab: np.ndarray, trunk: np.ndarray, sleeves: np.ndarray, neck: 
 
 
 def close_opening(colours: np.ndarray, opening: np.ndarray, cloth: np.ndarray, unit: float) -> np.ndarray:
-    """colours (H,W,3) uint8 of a trunk as if the coat went on over its opening (H,W) bool. cloth (H,W) bool: where cloth
+    """colours (H,W,3) uint8 of a trunk as if the coat went on over its opening (H,W) bool. cloth (H,W) bool: where it
     is seen; unit: pixels for one of 320 rows."""
     opening = grow(opening, 2 * unit)
     rows = np.flatnonzero(opening.any(1))
