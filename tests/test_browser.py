@@ -134,6 +134,41 @@ def test_who_cannot_be_told_what_is_left_may_still_choose(visit, monkeypatch, fa
     visitor.see("#photo-note .error")
 
 
+def test_the_page_rests_when_nothing_happens(visit, example_photo):
+    """It lives on the machine that makes the films."""
+    visitor = visit()
+    page = visitor.page
+    page.add_init_script("""(() => {
+        const ask = window.requestAnimationFrame.bind(window);
+        window.frames_asked_for = 0;
+        window.requestAnimationFrame = (answer) => { window.frames_asked_for += 1; return ask(answer); };
+    })()""")
+    page.reload()
+    page.wait_for_selector(".motion")
+    for number in (0, 1):
+        page.locator(f".example >> nth={number}").click()
+        visitor.see("#photo img")
+        page.locator("#photo .icon-button-wrapper button").first.click()
+        page.wait_for_selector("#photo img", state="detached")
+    page.locator(".example >> nth=0").click()
+    visitor.see("#photo img")
+    visitor.advanced(Frames=120, Denoising_steps=50, Finetune_steps=1, Decoder_steps=1)
+    page.get_by_label("A picture").click()
+    visitor.see("#backdrop")
+    page.get_by_label("Keep the photo's").click()
+    page.wait_for_selector("#backdrop", state="hidden")
+    page.click("#go")
+    visitor.see("#stage .steps .now", FILM)
+    page.click("#cancel")
+    visitor.see("#stage .ended.cancelled", 30)
+    page.click("#put-away")
+    page.wait_for_selector("#stage", state="hidden")
+    page.wait_for_timeout(500)
+    before = page.evaluate("window.frames_asked_for")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("window.frames_asked_for") - before < 200, "less than a few in each of the screen's frames"
+
+
 def test_what_is_wrong_is_said_where_it_is(visit, tmp_path):
     visitor = visit()
     visitor.page.click("#go")

@@ -79,6 +79,6 @@ def _place_behind() -> dict[str, gr.blocks.Block]:
         )  # fmt: skip
     kind.change(
         lambda kind: (gr.update(visible=kind == PLAIN), gr.update(visible=kind == PICTURE)),
-        kind, [colour, picture], **QUICK,
+        kind, [colour, picture], show_progress_on=kind, **QUICK,
     )  # fmt: skip
     return {"framing": shown} | dict(zip(BEHIND, (kind, colour, picture), strict=True))

@@ -46,7 +46,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 
     def on(event: Callable, handler: Callable, *inputs: gr.blocks.Block, **more: str) -> gr.events.Dependency:
-        return event(handler, list(inputs), outputs, **QUICK, **more)
+        # Gradio's clock of a pending part that is hidden meanwhile runs on in every frame, forever: none is started
+        return event(handler, list(inputs), outputs, show_progress_on=visitor, **QUICK, **more)
 
     def plain(handler: Callable) -> Callable:
         return lambda *arguments: answer(handler, *arguments)
