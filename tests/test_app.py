@@ -315,6 +315,17 @@ def test_a_further_photo_that_is_added_opens_none_of_those_before(desk, example_
     assert left["more_photos"] == [str(example_photo)] and left["more_shown"] == told["more_shown"][1:]
 
 
+def test_a_picture_for_behind_the_person_is_looked_at_at_once(desk, example_photo, tmp_path):
+    (tmp_path / "words.jpg").write_text("This is no photo at all.")
+    told = desk.advanced.take_backdrop(None, str(tmp_path / "words.jpg"))
+    assert told["background_picture"] is None and "not a picture" in told["behind_note"]["text"]
+    for path in (str(example_photo), None):
+        told = desk.advanced.take_backdrop(None, path)
+        assert told == {"behind_note": None, "go_note": None}, "it stays as it is"
+    Image.open(example_photo).save(tmp_path / "wall.tiff")
+    assert desk.advanced.take_backdrop(None, str(tmp_path / "wall.tiff"))["background_picture"].shape[-1] == 3
+
+
 def test_a_wrong_link_is_told(desk):
     assert "no such link" in desk.enter(None, "x" * 32)["photo_note"]["text"]
     assert "no such link" in desk.enter(None, "../../x")["photo_note"]["text"]

@@ -345,6 +345,12 @@ def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, exam
     assert not both.exists()
 
 
+def test_what_is_said_of_a_job_that_was_stopped_is_true_of_it(visit):
+    told = visit().page.evaluate("""() => ["animate", "extract"].map((kind) =>
+        studio.progress({ state: "cancelled", kind, title: "Dance", stages: [] }))""")
+    assert "What was done so far is kept" in told[0] and "is read from the start" in told[1]
+
+
 def test_of_two_comparisons_the_one_that_was_asked_for_last_is_shown(visit):
     """The answer to the first one comes later than the wish for the second."""
     seen = visit().page.evaluate("""() => {
@@ -400,6 +406,14 @@ def test_the_fold_shows_what_has_an_effect_and_hands_it_over(visit, served, exam
         page.wait_for_function(f"document.querySelectorAll('.more li').length === {left}")
     assert not page.locator("#more-note .error").is_visible()
 
+    page.get_by_label("A picture").click()
+    visitor.see("#backdrop")
+    visitor.upload(tmp_path / "words.jpg", "#backdrop")
+    assert "not a picture" in visitor.see("#behind-note .error").inner_text()
+    assert page.locator("#backdrop img").count() == 0
+    visitor.upload(example_photo, "#backdrop")
+    visitor.see("#backdrop img")
+    page.wait_for_selector("#behind-note .error", state="hidden")
     page.get_by_label("Plain").click()
     visitor.see(".colours")
     page.click(".colour[data-colour='#8f8a84']")

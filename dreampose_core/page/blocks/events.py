@@ -94,6 +94,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
     on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")
     on(part["add"].upload, plain(desk.advanced.take_more), visitor, part["add"], *more)
     on(part["more_shown"].drop, which(desk.advanced.drop_more), visitor, *more)
+    for event in (part["background_picture"].upload, part["background_picture"].clear):
+        on(event, plain(desk.advanced.take_backdrop), visitor, part["background_picture"])
     on(part["profile"].change, plain(desk.take_profile), visitor, part["profile"], subject)
     wanted = [part["start"], part["end"], part["frame"], part["fps"], part["smooth"]]
     begun = [
