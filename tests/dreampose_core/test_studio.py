@@ -302,6 +302,12 @@ def test_seconds_left_follow_what_is_measured():
     assert seconds == 0.0
 
 
+def test_seconds_left_do_not_begin_anew_with_every_report_of_a_set_up():
+    left = SecondsLeft({"finetune": 10.0})
+    told = [left.update(Progress("finetune", 0, 10), 3.0 * report) for report in range(4)]
+    assert told == [10.0, 7.0, 5.0, 5.0], "it runs down as far as half of it"
+
+
 def test_seconds_left_run_down_between_batches():
     left, told = SecondsLeft({"render": 20.0}), []
     left.update(Progress("render", 0, 20), 0.0)
