@@ -203,7 +203,7 @@ def test_every_choice_reaches_the_film(served, local, example_photo):
     assert library.clip(told["clip"]).backdrop.read_bytes() == example_photo.read_bytes(), "to be made anew"
     assert sorted(path.name for path in (library.subject(told["subject"]).folder / "more").iterdir()) == ["1", "2"]
     said = AdvancedDesk(House(served.root, profile="tiny")).of_subject(library, told["subject"])["tuned"]["text"]
-    assert "for small cards" in said and "1 steps and 1 of the decoder, from 3 photos" in said
+    assert "for small cards" in said and "by 1 step and 1 of the decoder, from 3 photos" in said
 
 
 def test_further_photos_that_cannot_be_used_are_told_by_name(local, film, example_photo, tmp_path):

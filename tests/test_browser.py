@@ -228,6 +228,8 @@ def test_a_film_is_made_taken_away_shared_and_made_again(visit, served, example_
     assert not second.page.locator("#show").is_visible()
     page.click("#share")
     link = visitor.see(".link input").input_value()
+    page.click("[data-copy]")
+    assert page.locator("[data-copy]").inner_text() == "Copied"
     second.go(link)
     assert "Sway" in second.see(".made").inner_text()
     second.page.wait_for_function("document.querySelector('#film video').videoWidth > 0")
@@ -345,6 +347,20 @@ def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, exam
     assert not both.exists()
 
 
+def test_a_job_that_waits_shows_its_own_photo_when_another_one_is_chosen(visit):
+    page = visit().page
+    shown = []
+    for number in (0, 1):
+        page.locator(f".example >> nth={number}").click()
+        page.wait_for_function("(known) => ![undefined, known].includes(document.querySelector('#photo img')?.src)",
+                               arg=shown[-1] if shown else "")  # fmt: skip
+        shown.append(page.evaluate("document.querySelector('#photo img').src"))
+        waiting = page.evaluate("""studio.progress(
+            { job: "one", state: "queued", kind: "animate", title: "Sway", stages: [], losses: [] })""")
+        assert shown[0] in waiting.replace("&#38;", "&")
+    assert shown[0] != shown[1] and shown[1] not in waiting
+
+
 def test_what_is_said_of_a_job_that_was_stopped_is_true_of_it(visit):
     told = visit().page.evaluate("""() => ["animate", "extract"].map((kind) =>
         studio.progress({ state: "cancelled", kind, title: "Dance", stages: [] }))""")
@@ -420,7 +436,7 @@ def test_the_fold_shows_what_has_an_effect_and_hands_it_over(visit, served, exam
     page.locator(".colour input").fill("#445566")
     page.click("#go")
     visitor.see("#film video", FILM)
-    assert "1 steps and 1 of the decoder, from 2 photos" in visitor.see("#tuned .note").inner_text()
+    assert "by 1 step and 1 of the decoder, from 2 photos" in visitor.see("#tuned .note").inner_text()
     assert not page.locator("#tune").is_visible(), "a tuned subject is taken as it is"
     (clip,) = (one for path in served.root.glob("visitors/*") for one in Library(served.root, path.name).clips()
                if one.settings["scheduler"] == "unipc" and one.settings["guidance_interval"] == [0, 0.5])  # fmt: skip

@@ -129,8 +129,9 @@ def tuned_with(entry: SubjectEntry, profile: str) -> str:
     title = next((WAYS[name][0].lower() for name, one in TUNINGS.items() if asdict(replace(one, **other)) == had), "")
     photos = 1 + len(list(entry.folder.glob("more/*/sheet.npz")))
     learnt = f"from {photos} photos" if photos > 1 else "from its photo"
+    steps = f"{had['steps']} step{'' if had['steps'] == 1 else 's'}"
     return (
-        f"Tuned already{f' ({title})' if title else ''} by {had['steps']} steps and {had['decoder_steps']} of the "
+        f"Tuned already{f' ({title})' if title else ''} by {steps} and {had['decoder_steps']} of the "
         f"decoder, {learnt}. Start from the photo to tune it anew."
     )
 
