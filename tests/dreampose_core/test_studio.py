@@ -265,6 +265,22 @@ def test_speeds_are_remembered(whole, given, tmp_path):
     assert expected(order)["prepare"] == expected(order)["finetune"] == 0, "this subject is there already"
 
 
+def test_a_finetune_of_one_step_says_nothing_false_of_one_of_forty(tmp_path, monkeypatch):
+    """What comes before the first step is told apart from the steps."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watch, speeds = Stopwatch(tmp_path / "stages.json"), tmp_path / "speeds.json"
+    told = watch.listen(lambda progress: None)
+    for now[0], step in ((20.0, 0), (30.0, 0), (31.0, 1)):
+        told(Progress("finetune", step, 1))
+    remember(speeds, "tiny", {"finetune": 1}, watch, {"finetune": "lora"})
+    for way in ("lora", "full"):
+        assert expected_seconds(speeds, "tiny", {"finetune": 40}, {"finetune": way}) == {"finetune": 30 + 40 * 1.0}
+        assert expected_seconds(speeds, "tiny", {"finetune": 0}, {"finetune": way}) == {"finetune": 0.0}
+    assert known_seconds(speeds, "tiny", {"finetune": 40}, {"finetune": "lora"}) == 70.0
+    assert watch.summary()["seconds"] == {"finetune": 31.0}
+
+
 def test_speeds_are_told_apart_by_the_tuning_and_by_what_a_frame_takes(given, tmp_path):
     watch = Stopwatch(tmp_path / "stages.json")
     watch.seconds = {"finetune": 10.0, "render": 8.0}
