@@ -240,14 +240,16 @@ def test_a_film_is_made_taken_away_shared_and_made_again(visit, served, example_
     second.go(link)
     second.see("#photo-note .error:has-text('no such link')")
 
-    # and what is deleted is gone
-    for kind in ("film", "film", "subject"):
+    # and what is deleted is gone; the film on show is not made anew of a subject that was
+    visitor.see("#compare .makes")
+    for kind in ("subject", "film", "film"):
         before = page.locator(f".card.{kind}").count()
         card = page.locator(f".card.{kind} >> nth=0")
         card.hover()
         card.locator(".away").click()
         card.locator(".away.sure").click()
         page.wait_for_function(f"document.querySelectorAll('.card.{kind}').length === {before - 1}")
+        page.wait_for_selector("#compare .makes", state="detached")
     assert not page.locator("#show").is_visible()
 
 

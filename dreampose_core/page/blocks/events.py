@@ -79,7 +79,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
     on(part["compare"].pick, which(compare.open), visitor, clip)
     fit_after(on(part["library"].pick, which(desk.take_subject), visitor))
-    fit_after(on(part["library"].remove, which(desk.remove_subject), visitor, subject))
+    fit_after(on(part["library"].remove, which(desk.remove_subject), visitor, subject, clip))
     on(part["both_timer"].tick, plain(compare.poll), visitor, clip, part["opening"], part["opened"])
     on(part["library"].open, which(desk.open_clip), visitor)
     on(part["library"].erase, which(desk.erase_clip), visitor, clip, subject)

@@ -123,14 +123,17 @@ class Desk:
             return self._choose(library, None) | {"photo": None} | new
         return new
 
-    def remove_subject(self, browser: str | None, subject: str, chosen: str | None) -> Parts:
+    def remove_subject(self, browser: str | None, subject: str, chosen: str | None, shown: str | None = None) -> Parts:
+        """Delete a subject; shown: the film on show, which cannot be made anew if it was of this one."""
         library = self.house.library(browser)
         self.window.hide(library.subject(subject).photo)
         library.delete_subject(subject)
         client.drop_fittings(library)
+        film = next((one for one in library.clips() if (one.id, one.subject) == (shown, subject)), None)
+        changed = self.compare.offer(library, film) if film else {}
         if chosen == subject:
-            return self._choose(library, None) | {"photo": None}
-        return {"library": shelf(library, chosen)}
+            return changed | self._choose(library, None) | {"photo": None}
+        return changed | {"library": shelf(library, chosen)}
 
     def start(
         self,
