@@ -78,6 +78,7 @@ class SecondsLeft:
     """
 
     expected: Mapping[str, float]
+    _begun: dict[str, float] = field(default_factory=dict)
     _marks: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
     _paces: dict[str, deque[float]] = field(default_factory=dict)  # mean seconds a step, after each of the latest ones
     _totals: dict[str, int] = field(default_factory=dict)
@@ -86,6 +87,7 @@ class SecondsLeft:
         """Take in a step (now: seconds of a steady clock) and return the seconds left of the whole job."""
         now = time.monotonic() if now is None else now
         stage, marks = progress.stage, self._marks.setdefault(progress.stage, [])
+        self._begun.setdefault(stage, now)
         if stage in TRAINING and progress.step == 0:
             # what comes before the first step is set-up, and no measure of a step
             marks.clear()
@@ -109,7 +111,8 @@ class SecondsLeft:
         if (steps := step - first) > 0:
             measured = self._pace(stage) * (total - step)
             left = (steps * measured + TRUST_AFTER * left) / (steps + TRUST_AFTER) if expected else measured
-        return max(left - (now - reached), left / 2)
+        since = reached if step else self._begun[stage]  # the reports of a set-up do not begin it anew
+        return max(left - (now - since), left / 2)
 
     def _pace(self, stage: str) -> float:
         """Mean seconds of a step so far; where steps are told in batches, that at the end of the latest one."""

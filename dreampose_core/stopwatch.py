@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dreampose_core.library.files import read_json, write_json
-from dreampose_core.progress import Progress, Report
+from dreampose_core.progress import TRAINING, Progress, Report
 
 GUESSES = {  # seconds a unit
     "read": 0.2, "body": 0.2, "draw": 0.03, "fit": 6.0,
     "prepare": 10.0, "finetune": 1.0, "decoder": 1.0, "render": 0.15, "write": 0.1,
+    "finetune set-up": 0.0, "decoder set-up": 0.0,
 }  # fmt: skip
+SET_UP = " set-up"  # of a training, before its first step: it takes as long for one step as for a hundred
 
 
 class Stopwatch:
@@ -34,7 +36,8 @@ class Stopwatch:
 
         def measured(progress: Progress) -> None:
             now = time.monotonic()
-            self.seconds[progress.stage] = self.seconds.get(progress.stage, 0.0) + now - self._last
+            name = progress.stage + (SET_UP if progress.stage in TRAINING and progress.step == 0 else "")
+            self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
             self._last = now
             if progress.stage != self._stage or progress.step == progress.total:
                 self._keep()
@@ -45,10 +48,11 @@ class Stopwatch:
 
     def summary(self) -> dict:
         """Seconds of each stage and of all, number of runs, and the process's peak memory in bytes."""
-        seconds = {stage: round(value, 3) for stage, value in self.seconds.items()}
+        stages = dict.fromkeys(name.removesuffix(SET_UP) for name in self.seconds)
+        seconds = {stage: sum(self.seconds.get(name, 0.0) for name in (stage, stage + SET_UP)) for stage in stages}
         total = round(sum(self.seconds.values()), 3)
         return {
-            "seconds": seconds,
+            "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
             "total_seconds": total,
             "runs": self.runs,
             "peak_memory_bytes": peak_memory(),
@@ -78,7 +82,11 @@ def expected_seconds(
     stage, what its speed depends on beside the profile. A way that was never gone takes as long as the last one did.
     """
     speeds, ways = GUESSES | (read_json(path) or {}).get(profile, {}), ways or {}
-    return {stage: speeds.get(_key(stage, ways), speeds[stage]) * amount for stage, amount in units.items()}
+
+    def seconds(parts: Mapping[str, int]) -> float:
+        return sum(speeds.get(_key(name, ways), speeds[name]) * amount for name, amount in parts.items())
+
+    return {stage: seconds(_with_set_up({stage: amount})) for stage, amount in units.items()}
 
 
 def remember(
@@ -88,7 +96,8 @@ def remember(
     if watch.runs > 1:
         return
     kept = read_json(path) or {}
-    new = {stage: watch.seconds[stage] / n for stage, n in units.items() if n and stage in watch.seconds}
+    parts = _with_set_up(units)
+    new = {name: watch.seconds[name] / n for name, n in parts.items() if n and name in watch.seconds}
     new |= {_key(stage, ways or {}): speed for stage, speed in new.items()}
     write_json(path, kept | {profile: kept.get(profile, {}) | new})
 
@@ -99,8 +108,15 @@ def known_seconds(path: Path, profile: str, units: Mapping[str, int], ways: Mapp
     wanted = {_key(stage, ways): amount for stage, amount in units.items() if amount}
     if not wanted.keys() <= speeds.keys():
         return None
-    return sum(speeds[key] * amount for key, amount in wanted.items())
+    parts = {_key(name, ways): amount for name, amount in _with_set_up(units).items()}
+    return sum(speeds.get(key, 0.0) * amount for key, amount in parts.items())
 
 
-def _key(stage: str, ways: Mapping[str, str]) -> str:
-    return f"{stage} ({ways[stage]})" if ways.get(stage) else stage
+def _with_set_up(units: Mapping[str, int]) -> dict[str, int]:
+    """The units, and one set-up for each training among them."""
+    return dict(units) | {stage + SET_UP: 1 for stage in TRAINING if units.get(stage)}
+
+
+def _key(name: str, ways: Mapping[str, str]) -> str:
+    way = ways.get(name.removesuffix(SET_UP))
+    return f"{name} ({way})" if way else name

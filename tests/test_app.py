@@ -203,7 +203,7 @@ def test_every_choice_reaches_the_film(served, local, example_photo):
     assert library.clip(told["clip"]).backdrop.read_bytes() == example_photo.read_bytes(), "to be made anew"
     assert sorted(path.name for path in (library.subject(told["subject"]).folder / "more").iterdir()) == ["1", "2"]
     said = AdvancedDesk(House(served.root, profile="tiny")).of_subject(library, told["subject"])["tuned"]["text"]
-    assert "for small cards" in said and "1 steps and 1 of the decoder, from 3 photos" in said
+    assert "for small cards" in said and "by 1 step and 1 of the decoder, from 3 photos" in said
 
 
 def test_further_photos_that_cannot_be_used_are_told_by_name(local, film, example_photo, tmp_path):
@@ -313,6 +313,17 @@ def test_a_further_photo_that_is_added_opens_none_of_those_before(desk, example_
     assert told["more_shown"][1]["picture"].startswith("data:image/jpeg") and told["more_note"] is None
     left = desk.advanced.drop_more(None, "0", told["more_photos"], told["more_shown"])
     assert left["more_photos"] == [str(example_photo)] and left["more_shown"] == told["more_shown"][1:]
+
+
+def test_a_picture_for_behind_the_person_is_looked_at_at_once(desk, example_photo, tmp_path):
+    (tmp_path / "words.jpg").write_text("This is no photo at all.")
+    told = desk.advanced.take_backdrop(None, str(tmp_path / "words.jpg"))
+    assert told["background_picture"] is None and "not a picture" in told["behind_note"]["text"]
+    for path in (str(example_photo), None):
+        told = desk.advanced.take_backdrop(None, path)
+        assert told == {"behind_note": None, "go_note": None}, "it stays as it is"
+    Image.open(example_photo).save(tmp_path / "wall.tiff")
+    assert desk.advanced.take_backdrop(None, str(tmp_path / "wall.tiff"))["background_picture"].shape[-1] == 3
 
 
 def test_a_wrong_link_is_told(desk):

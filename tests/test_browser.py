@@ -134,6 +134,41 @@ def test_who_cannot_be_told_what_is_left_may_still_choose(visit, monkeypatch, fa
     visitor.see("#photo-note .error")
 
 
+def test_the_page_rests_when_nothing_happens(visit, example_photo):
+    """It lives on the machine that makes the films."""
+    visitor = visit()
+    page = visitor.page
+    page.add_init_script("""(() => {
+        const ask = window.requestAnimationFrame.bind(window);
+        window.frames_asked_for = 0;
+        window.requestAnimationFrame = (answer) => { window.frames_asked_for += 1; return ask(answer); };
+    })()""")
+    page.reload()
+    page.wait_for_selector(".motion")
+    for number in (0, 1):
+        page.locator(f".example >> nth={number}").click()
+        visitor.see("#photo img")
+        page.locator("#photo .icon-button-wrapper button").first.click()
+        page.wait_for_selector("#photo img", state="detached")
+    page.locator(".example >> nth=0").click()
+    visitor.see("#photo img")
+    visitor.advanced(Frames=120, Denoising_steps=50, Finetune_steps=1, Decoder_steps=1)
+    page.get_by_label("A picture").click()
+    visitor.see("#backdrop")
+    page.get_by_label("Keep the photo's").click()
+    page.wait_for_selector("#backdrop", state="hidden")
+    page.click("#go")
+    visitor.see("#stage .steps .now", FILM)
+    page.click("#cancel")
+    visitor.see("#stage .ended.cancelled", 30)
+    page.click("#put-away")
+    page.wait_for_selector("#stage", state="hidden")
+    page.wait_for_timeout(500)
+    before = page.evaluate("window.frames_asked_for")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("window.frames_asked_for") - before < 200, "less than a few in each of the screen's frames"
+
+
 def test_what_is_wrong_is_said_where_it_is(visit, tmp_path):
     visitor = visit()
     visitor.page.click("#go")
@@ -193,6 +228,8 @@ def test_a_film_is_made_taken_away_shared_and_made_again(visit, served, example_
     assert not second.page.locator("#show").is_visible()
     page.click("#share")
     link = visitor.see(".link input").input_value()
+    page.click("[data-copy]")
+    assert page.locator("[data-copy]").inner_text() == "Copied"
     second.go(link)
     assert "Sway" in second.see(".made").inner_text()
     second.page.wait_for_function("document.querySelector('#film video').videoWidth > 0")
@@ -203,14 +240,16 @@ def test_a_film_is_made_taken_away_shared_and_made_again(visit, served, example_
     second.go(link)
     second.see("#photo-note .error:has-text('no such link')")
 
-    # and what is deleted is gone
-    for kind in ("film", "film", "subject"):
+    # and what is deleted is gone; the film on show is not made anew of a subject that was
+    visitor.see("#compare .makes")
+    for kind in ("subject", "film", "film"):
         before = page.locator(f".card.{kind}").count()
         card = page.locator(f".card.{kind} >> nth=0")
         card.hover()
         card.locator(".away").click()
         card.locator(".away.sure").click()
         page.wait_for_function(f"document.querySelectorAll('.card.{kind}').length === {before - 1}")
+        page.wait_for_selector("#compare .makes", state="detached")
     assert not page.locator("#show").is_visible()
 
 
@@ -310,6 +349,26 @@ def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, exam
     assert not both.exists()
 
 
+def test_a_job_that_waits_shows_its_own_photo_when_another_one_is_chosen(visit):
+    page = visit().page
+    shown = []
+    for number in (0, 1):
+        page.locator(f".example >> nth={number}").click()
+        page.wait_for_function("(known) => ![undefined, known].includes(document.querySelector('#photo img')?.src)",
+                               arg=shown[-1] if shown else "")  # fmt: skip
+        shown.append(page.evaluate("document.querySelector('#photo img').src"))
+        waiting = page.evaluate("""studio.progress(
+            { job: "one", state: "queued", kind: "animate", title: "Sway", stages: [], losses: [] })""")
+        assert shown[0] in waiting.replace("&#38;", "&")
+    assert shown[0] != shown[1] and shown[1] not in waiting
+
+
+def test_what_is_said_of_a_job_that_was_stopped_is_true_of_it(visit):
+    told = visit().page.evaluate("""() => ["animate", "extract"].map((kind) =>
+        studio.progress({ state: "cancelled", kind, title: "Dance", stages: [] }))""")
+    assert "What was done so far is kept" in told[0] and "is read from the start" in told[1]
+
+
 def test_of_two_comparisons_the_one_that_was_asked_for_last_is_shown(visit):
     """The answer to the first one comes later than the wish for the second."""
     seen = visit().page.evaluate("""() => {
@@ -365,13 +424,21 @@ def test_the_fold_shows_what_has_an_effect_and_hands_it_over(visit, served, exam
         page.wait_for_function(f"document.querySelectorAll('.more li').length === {left}")
     assert not page.locator("#more-note .error").is_visible()
 
+    page.get_by_label("A picture").click()
+    visitor.see("#backdrop")
+    visitor.upload(tmp_path / "words.jpg", "#backdrop")
+    assert "not a picture" in visitor.see("#behind-note .error").inner_text()
+    assert page.locator("#backdrop img").count() == 0
+    visitor.upload(example_photo, "#backdrop")
+    visitor.see("#backdrop img")
+    page.wait_for_selector("#behind-note .error", state="hidden")
     page.get_by_label("Plain").click()
     visitor.see(".colours")
     page.click(".colour[data-colour='#8f8a84']")
     page.locator(".colour input").fill("#445566")
     page.click("#go")
     visitor.see("#film video", FILM)
-    assert "1 steps and 1 of the decoder, from 2 photos" in visitor.see("#tuned .note").inner_text()
+    assert "by 1 step and 1 of the decoder, from 2 photos" in visitor.see("#tuned .note").inner_text()
     assert not page.locator("#tune").is_visible(), "a tuned subject is taken as it is"
     (clip,) = (one for path in served.root.glob("visitors/*") for one in Library(served.root, path.name).clips()
                if one.settings["scheduler"] == "unipc" and one.settings["guidance_interval"] == [0, 0.5])  # fmt: skip

@@ -54,7 +54,7 @@ Object.assign(window.studio, (() => {
   }
 
   function figures(open) {
-    const cell = (value, other) => `<td${value > other + 1 ? ' class="better"' : ""}>${value}</td>`;
+    const cell = (value, other) => `<td${open.alike && value > other + 1 ? ' class="better"' : ""}>${value}</td>`;
     const row = (one) => `<tr title="${esc(one.meaning)}"><th scope="row">${esc(one.title)}</th>
       ${cell(one.values[0], one.values[1])}${cell(one.values[1], one.values[0])}</tr>`;
     const head = open.films.map((film) => `<th scope="col">${esc(film.label)}</th>`).join("");
@@ -75,7 +75,7 @@ Object.assign(window.studio, (() => {
   }
 
   // {film, others: [{id, title, same}], chosen, makes: [{switch, words, seconds}], why_not, wrong, asked,
-  //  open: null | {address, fps, shape, films: [{label}] * 2, readouts: [{title, meaning, values}], said, notes}}
+  //  open: null | {address, fps, shape, films: [{label}] * 2, readouts: [{title, meaning, values}], alike, said, notes}}
   function compare(told) {
     const value = current(told);
     if (!value) return "";

@@ -123,12 +123,21 @@ window.studio = (() => {
       <i>${mark}</i><span>${esc(stage.title)}</span><em>${esc(side)}</em></li>`;
   }
 
+  // The photo or video of a job as it stood on the page when the job was first seen: another may be chosen meanwhile.
+  let first = {};
+  function handedIn(job) {
+    const place = job.kind === "animate" ? "#photo img" : "#frame img";
+    if (first.job !== job.job || !first.picture) first = { job: job.job, picture: document.querySelector(place)?.src };
+    return first.picture;
+  }
+
   // {kind, state, title, ahead, stages: [{name, title, state, step, total}], fraction, seconds_left, losses, preview, seen, photo,
   //  message, error}
   function progress(job) {
     if (!job || !job.state) return "";
     if (job.state === "failed" || job.state === "cancelled") {
-      const line = job.state === "failed" ? job.error : "What was done so far is kept.";
+      const kept = job.kind === "animate" ? "What was done so far is kept." : "The video is kept, and is read from the start if you try again.";
+      const line = job.state === "failed" ? job.error : kept;
       return `<section class="ended ${esc(job.state)}" role="${job.state === "failed" ? "alert" : "status"}">
         <p class="eyebrow">${esc(job.title)}</p><h2>${job.state === "failed" ? "That did not work" : "Stopped"}</h2><p>${esc(line)}</p></section>`;
     }
@@ -141,7 +150,7 @@ window.studio = (() => {
     const now_doing = waiting || !job.message || job.message === head ? "" : ` <span>${esc(job.message)}</span>`;
     const percent = Math.round(100 * (job.fraction || 0));
     const film = job.kind === "animate";
-    const picture = job.preview || job.photo || document.querySelector(film ? "#photo img" : "#frame img")?.src;
+    const picture = job.preview || job.photo || handedIn(job);
     return `<section class="working">
       <figure class="sample ${job.preview ? "live" : "waiting"}">${picture ? `<img src="${esc(picture)}" alt="">` : ""}
         <figcaption>${esc(job.preview ? job.seen : film ? "Your photo" : "Your video")}</figcaption></figure>
@@ -167,8 +176,17 @@ window.studio = (() => {
     if (!token) return "";
     const address = `${location.origin}${location.pathname}?clip=${encodeURIComponent(token)}`;
     return `<div class="link"><input readonly value="${esc(address)}" aria-label="Link to this film" onfocus="this.select()">
+      <button type="button" class="quiet" data-copy>Copy</button>
       <span>Whoever has this link, and can reach this page, sees this one film and nothing else.</span></div>`;
   }
+
+  // Where a page is not served by https, this is the only way to the clipboard that a browser leaves it.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    if (!button) return;
+    button.parentElement.querySelector("input").select();
+    if (document.execCommand("copy")) button.textContent = "Copied";
+  });
 
   function card(entry, kind, chosen) {
     const film = kind === "film";

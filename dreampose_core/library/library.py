@@ -206,7 +206,7 @@ def shared_clip(root: Path, token: str) -> ClipEntry:
     """The clip that was shared under a token. BadInput if there is none."""
     values = read_json(Path(root) / "shares" / f"{check_id(token, 'link')}.json")
     if values is None:
-        raise BadInput("There is no such link.")
+        raise BadInput("There is no such link; maybe the film is not shared any more.")
     return Library(root, values["visitor"]).clip(values["clip"])
 
 

@@ -9,6 +9,7 @@ PARTS = (
     " fitting fitted fit_timer fit hand scale shift_x shift_y frames fps"
     " profile steps s1 s2 guidance_from guidance_to scheduler finetune_steps decoder_steps tuning tune tuned"
     " more_photos more_shown more_note refined detailed"
+    " background_picture behind_note"
 ).split()
 
 Parts = dict[str, object]

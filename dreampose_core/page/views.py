@@ -28,6 +28,7 @@ SEEN = {  # what a job's latest picture shows, by the stage that it is of
     "decoder": "Live sample",
     "render": "The latest frame",
 }
+SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp")
 LEAST_ROOM = 2**20  # bytes; with less on the disk even the worker has no way to tell
 MOST_POINTS = 200  # of a loss curve
 MEANINGS = {  # of a film's readouts
@@ -36,6 +37,11 @@ MEANINGS = {  # of a film's readouts
     "steadiness": "Each frame beside the one before, carried along the body. 100: nothing flickers. "
     "Folds that move count too, so that a true film of a turn gets about 80.",
 }
+
+
+def browsers_show(path: str) -> bool:
+    """Whether a picture that was handed over can be seen as it is, by its name."""
+    return Path(path).suffix.lower() in SHOWN_BY_BROWSERS
 
 
 def picture_data(path: Path | None, kind: str = "jpeg") -> str:

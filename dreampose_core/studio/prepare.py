@@ -34,7 +34,8 @@ def prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePipe
         report(Progress("prepare", step, 4 + len(more), preview=picture, message=message))
 
     folder, profile = order.library.subject_folder(order.subject), order.profile
-    more = order.more if order.settings.finetuned and not (order.tuned_folder / FINISHED).exists() else ()
+    unknown = order.settings.finetuned and not (order.tuned_folder / FINISHED).exists()  # to the model, until tuned
+    more = order.more if unknown else ()
     if not (folder / "photo.png").exists():
         if order.photo is None:
             raise BadInput("There is no such subject.")
@@ -61,7 +62,7 @@ def prepare(order: Order, report: Report) -> tuple[Subject, Sheet, DreamPosePipe
         _prepare_more(folder / "more" / str(index), photo, profile)
     say(3 + len(more), "Loading the model")
     pipeline = load_pipeline(profile, order.device, order.offload)
-    say(4 + len(more), "Ready")
+    say(4 + len(more), "Putting the motion on the person" if order.clip and not unknown else "Ready")
     return subject, sheet, pipeline
 
 

@@ -265,6 +265,22 @@ def test_speeds_are_remembered(whole, given, tmp_path):
     assert expected(order)["prepare"] == expected(order)["finetune"] == 0, "this subject is there already"
 
 
+def test_a_finetune_of_one_step_says_nothing_false_of_one_of_forty(tmp_path, monkeypatch):
+    """What comes before the first step is told apart from the steps."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watch, speeds = Stopwatch(tmp_path / "stages.json"), tmp_path / "speeds.json"
+    told = watch.listen(lambda progress: None)
+    for now[0], step in ((20.0, 0), (30.0, 0), (31.0, 1)):
+        told(Progress("finetune", step, 1))
+    remember(speeds, "tiny", {"finetune": 1}, watch, {"finetune": "lora"})
+    for way in ("lora", "full"):
+        assert expected_seconds(speeds, "tiny", {"finetune": 40}, {"finetune": way}) == {"finetune": 30 + 40 * 1.0}
+        assert expected_seconds(speeds, "tiny", {"finetune": 0}, {"finetune": way}) == {"finetune": 0.0}
+    assert known_seconds(speeds, "tiny", {"finetune": 40}, {"finetune": "lora"}) == 70.0
+    assert watch.summary()["seconds"] == {"finetune": 31.0}
+
+
 def test_speeds_are_told_apart_by_the_tuning_and_by_what_a_frame_takes(given, tmp_path):
     watch = Stopwatch(tmp_path / "stages.json")
     watch.seconds = {"finetune": 10.0, "render": 8.0}
@@ -300,6 +316,12 @@ def test_seconds_left_follow_what_is_measured():
         if step == 8:
             assert seconds == pytest.approx(2 * (8 * 1.0 + 3 * 2.0) / 11)
     assert seconds == 0.0
+
+
+def test_seconds_left_do_not_begin_anew_with_every_report_of_a_set_up():
+    left = SecondsLeft({"finetune": 10.0})
+    told = [left.update(Progress("finetune", 0, 10), 3.0 * report) for report in range(4)]
+    assert told == [10.0, 7.0, 5.0, 5.0], "it runs down as far as half of it"
 
 
 def test_seconds_left_run_down_between_batches():

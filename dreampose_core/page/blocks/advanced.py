@@ -77,8 +77,9 @@ def _place_behind() -> dict[str, gr.blocks.Block]:
             elem_id="backdrop", sources=["upload"], type="filepath", format="png", buttons=[], visible=False,
             height=150, label="Picture", placeholder="Choose a picture, or drop one here",
         )  # fmt: skip
+    told = view("note(value)", elem_id="behind-note", visible=False)
     kind.change(
-        lambda kind: (gr.update(visible=kind == PLAIN), gr.update(visible=kind == PICTURE)),
-        kind, [colour, picture], **QUICK,
+        lambda kind: [gr.update(visible=kind == wanted) for wanted in (PLAIN, PICTURE, PICTURE)],
+        kind, [colour, picture, told], show_progress_on=kind, **QUICK,
     )  # fmt: skip
-    return {"framing": shown} | dict(zip(BEHIND, (kind, colour, picture), strict=True))
+    return {"framing": shown, "behind_note": told} | dict(zip(BEHIND, (kind, colour, picture), strict=True))

@@ -46,7 +46,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
         return shown or {part["timer"]: gr.skip()}  # an empty dict would be taken for a value
 
     def on(event: Callable, handler: Callable, *inputs: gr.blocks.Block, **more: str) -> gr.events.Dependency:
-        return event(handler, list(inputs), outputs, **QUICK, **more)
+        # Gradio's clock of a pending part that is hidden meanwhile runs on in every frame, forever: none is started
+        return event(handler, list(inputs), outputs, show_progress_on=visitor, **QUICK, **more)
 
     def plain(handler: Callable) -> Callable:
         return lambda *arguments: answer(handler, *arguments)
@@ -78,7 +79,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
     on(part["compare"].pick, which(compare.open), visitor, clip)
     fit_after(on(part["library"].pick, which(desk.take_subject), visitor))
-    fit_after(on(part["library"].remove, which(desk.remove_subject), visitor, subject))
+    fit_after(on(part["library"].remove, which(desk.remove_subject), visitor, subject, clip))
     on(part["both_timer"].tick, plain(compare.poll), visitor, clip, part["opening"], part["opened"])
     on(part["library"].open, which(desk.open_clip), visitor)
     on(part["library"].erase, which(desk.erase_clip), visitor, clip, subject)
@@ -93,6 +94,8 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
     on(part["fps"].input, plain(motions.pace), visitor, own, part["fps"], trigger_mode="always_last")
     on(part["add"].upload, plain(desk.advanced.take_more), visitor, part["add"], *more)
     on(part["more_shown"].drop, which(desk.advanced.drop_more), visitor, *more)
+    for event in (part["background_picture"].upload, part["background_picture"].clear):
+        on(event, plain(desk.advanced.take_backdrop), visitor, part["background_picture"])
     on(part["profile"].change, plain(desk.take_profile), visitor, part["profile"], subject)
     wanted = [part["start"], part["end"], part["frame"], part["fps"], part["smooth"]]
     begun = [

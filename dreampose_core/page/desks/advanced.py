@@ -20,7 +20,8 @@ from dreampose_core.more_photos import MOST_MORE, open_more
 from dreampose_core.page.choices import SAMPLERS, WAYS
 from dreampose_core.page.house import House
 from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
-from dreampose_core.page.views import pixels_data
+from dreampose_core.page.views import browsers_show, pixels_data
+from dreampose_core.photo import open_photo
 from dreampose_core.profiles import Profile
 from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.weights.checkpoints import FINISHED
@@ -64,6 +65,17 @@ class AdvancedDesk:
     def no_more(self) -> Parts:
         """Another person is chosen."""
         return {"more_photos": [], "more_shown": [], "more_note": None}
+
+    # what is behind the person
+
+    def take_backdrop(self, browser: str | None, path: str | None) -> Parts:
+        """A picture for behind the person, or none: say at once if it cannot be read."""
+        parts = {"behind_note": None, "go_note": None}
+        try:
+            picture = open_photo(path) if path else None
+        except BadInput as error:
+            return parts | {"background_picture": None, "behind_note": note(error)}
+        return parts | ({} if not path or browsers_show(path) else {"background_picture": picture})
 
     # the model, and who is tuned already
 
@@ -117,8 +129,9 @@ def tuned_with(entry: SubjectEntry, profile: str) -> str:
     title = next((WAYS[name][0].lower() for name, one in TUNINGS.items() if asdict(replace(one, **other)) == had), "")
     photos = 1 + len(list(entry.folder.glob("more/*/sheet.npz")))
     learnt = f"from {photos} photos" if photos > 1 else "from its photo"
+    steps = f"{had['steps']} step{'' if had['steps'] == 1 else 's'}"
     return (
-        f"Tuned already{f' ({title})' if title else ''} by {had['steps']} steps and {had['decoder_steps']} of the "
+        f"Tuned already{f' ({title})' if title else ''} by {steps} and {had['decoder_steps']} of the "
         f"decoder, {learnt}. Start from the photo to tune it anew."
     )
 

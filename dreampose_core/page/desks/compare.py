@@ -159,7 +159,8 @@ class CompareDesk:
             for name, meaning in MEANINGS.items()
             if all(name in each for each in figures)
         ]
-        if same_motion(*map(settings_of, both)):
+        alike = same_motion(*map(settings_of, both))
+        if alike:
             said = [compared(row["title"].lower(), row["values"], names) for row in rows]
         else:
             said = [NOT_ALIKE] if rows else []
@@ -169,6 +170,7 @@ class CompareDesk:
             "shape": [max(shape.width for shape in shapes), max(shape.height for shape in shapes)],
             "films": [{"label": name[0].upper() + name[1:]} for name in names],
             "readouts": rows,
+            "alike": alike,
             "said": said,
             "notes": _notes(names, shapes, [film.settings for film in both]),
         }

@@ -22,7 +22,7 @@ from dreampose_core.page.handout import Handout
 from dreampose_core.page.house import House
 from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
 from dreampose_core.page.service import Service
-from dreampose_core.page.views import clip_view, own_motions, progress_view, shelf
+from dreampose_core.page.views import browsers_show, clip_view, own_motions, progress_view, shelf
 from dreampose_core.page.window import Window
 from dreampose_core.photo import open_photo
 from dreampose_core.profiles import find_profile
@@ -30,7 +30,6 @@ from pose_tools.errors import BadInput
 
 LIFETIME = 24 * 3600  # seconds that a visitor's library outlives the last visit, where the app is public
 RECENT = 1800  # seconds for which a finished film is shown again after a reload
-SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp")
 
 GO_NEW, GO_TUNED, GO_BUSY = "Make the film", "Make another film", "Making the film"
 TRY_AGAIN, GO_ON = "Try again", "Go on"
@@ -103,7 +102,7 @@ class Desk:
             picture = open_photo(path) if path else None
         except BadInput as error:
             return parts | {"photo": None, "photo_note": note(error)}
-        if path and Path(path).suffix.lower() not in SHOWN_BY_BROWSERS:
+        if path and not browsers_show(path):
             parts["photo"] = picture
         return parts
 
@@ -124,14 +123,17 @@ class Desk:
             return self._choose(library, None) | {"photo": None} | new
         return new
 
-    def remove_subject(self, browser: str | None, subject: str, chosen: str | None) -> Parts:
+    def remove_subject(self, browser: str | None, subject: str, chosen: str | None, shown: str | None = None) -> Parts:
+        """Delete a subject; shown: the film on show, which cannot be made anew if it was of this one."""
         library = self.house.library(browser)
         self.window.hide(library.subject(subject).photo)
         library.delete_subject(subject)
         client.drop_fittings(library)
+        film = next((one for one in library.clips() if (one.id, one.subject) == (shown, subject)), None)
+        changed = self.compare.offer(library, film) if film else {}
         if chosen == subject:
-            return self._choose(library, None) | {"photo": None}
-        return {"library": shelf(library, chosen)}
+            return changed | self._choose(library, None) | {"photo": None}
+        return changed | {"library": shelf(library, chosen)}
 
     def start(
         self,
@@ -237,6 +239,7 @@ class Desk:
             "held": None,
             "subject": subject,
             "photo_note": note(TUNED, "good") if subject else None,
+            "go_note": None,
             "go": Look(value=GO_TUNED if subject else GO_NEW, interactive=True),
             "library": shelf(library, subject),
         }

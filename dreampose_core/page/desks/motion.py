@@ -114,8 +114,10 @@ class MotionDesk:
         """
         library = self.house.library(browser)
         if motion in {entry.id for entry in library.motions()}:
-            return self.show(library, motion) | self.fit(browser, photo, subject, motion, fitting)
-        return self._none() if own else {}
+            chosen = self.show(library, motion) | self.fit(browser, photo, subject, motion, fitting)
+        else:
+            chosen = self._none() if own else {}
+        return chosen | {"go_note": None}
 
     def show(self, library: Library, motion: str) -> Parts:
         """A motion of the library with its preview, and a film as long as it is, with as many frames a second."""

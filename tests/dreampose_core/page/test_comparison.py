@@ -20,7 +20,7 @@ from dreampose_core.page.comparison import (
     settings_of,
     wishes,
 )
-from dreampose_core.page.desks.compare import QUIET, CompareDesk
+from dreampose_core.page.desks.compare import NOT_ALIKE, QUIET, CompareDesk
 from dreampose_core.page.house import House
 from dreampose_core.page.window import Window
 from dreampose_core.page.wording import apart, compared, film_title, labels, switched
@@ -298,6 +298,15 @@ def test_a_comparison_is_opened_taken_away_and_kept_from_others(library, desk):
     with pytest.raises(FileNotFoundError):
         open(shown, "rb")
     desk.window.hide(path_of_both(library, before, film))  # in another tab
+
+
+def test_figures_of_different_motions_have_no_better_one(library, desk):
+    film = add_film(library, WALK, figures=(81, 90))
+    before = add_film(library, replace(WALK, finetuned=False), figures=(70, 90))
+    turn = add_film(library, replace(WALK, motion="full_turn"), figures=(70, 80))
+    assert opened(desk, library, film, before)["alike"]
+    told = opened(desk, library, film, turn)
+    assert not told["alike"] and told["said"] == [NOT_ALIKE]
 
 
 def test_only_a_film_that_is_missing_is_made(library, desk):
