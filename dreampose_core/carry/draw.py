@@ -61,11 +61,11 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     hips = transforms[0] @ np.append(figure.rest_joints(body.shape)[0], 1)
     count = len(sheet.place)
     points = np.empty((2 * count, 3), np.float32)
-    tight, deep = sheet.tight
-    for end, rest, own in zip((points[:count], points[count:]), (sheet.rest_front, sheet.rest_back), deep, strict=True):
+    sides = (points[:count], points[count:]), (sheet.rest_front, sheet.rest_back), *sheet.within
+    for end, rest, loose, tight in zip(*sides, strict=True):
         space = np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3]
-        drape(space, sheet.hang, skinned, hips)
-        hug(space, tight, skinned, own)
+        drape(space, sheet.hang, skinned, hips, loose)
+        hug(space, sheet.tight, skinned, tight)
         end[:] = camera.with_depth(space)
     flat = np.abs(np.einsum("nj,nj->n", blend[:, 1, :3], sheet.axis))
     # cloth and limbs show more than the photo's outline from a small turn on, hair from a larger one

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.built import SIDES
-from dreampose_core.carry.cloth.drape import hug
+from dreampose_core.carry.cloth.drape import drape, hug
 from dreampose_core.carry.cloth.opening import find_opening
 from dreampose_core.carry.cloth.skirt import STILL, hanging, lean_aside, level_hem, measure_skirt
 from dreampose_core.carry.cloth.wrap import LaidOut, bare_skin, lay_out, wrap
@@ -49,7 +49,7 @@ from dreampose_core.carry.views import (
     within,
 )
 from pose_tools.body.camera import Camera
-from pose_tools.body.figure import BONES, bone_transforms, load_figure, pose_vertices
+from pose_tools.body.figure import BONES, bone_transforms, joint_positions, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
 
 _VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
@@ -123,20 +123,27 @@ class Sheet:
         return out
 
     @cached_property
-    def tight(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) f32 0…1: how far each vertex is of a skirt that the legs move; and (2,N) how deep in the legs' outline
-        the photo shows its front and its back, metres."""
+    def tight(self) -> np.ndarray:
+        """(N,) f32 0…1: how far each vertex is of a skirt that the legs move."""
         share = np.zeros(len(self.place), np.float32)
         used = np.unique(self.faces[self.face_start[2 * TRUNK] : self.face_start[2 * TRUNK + 2]])
         legs = [BONES.index(f"{bone}.{side}") for bone in ("upperleg01", "lowerleg01") for side in "LR"]
         share[used] = smooth(self.weights[used][:, legs].sum(1), 0.6, 0.95) * (1 - np.clip(2 * self.hang[used], 0, 1))
+        return share
+
+    @cached_property
+    def within(self) -> tuple[np.ndarray, np.ndarray]:
+        """(2,N) how deep the photo shows front and back of loose cloth in the fitted body's outline, and (2,N) of a
+        tight skirt in the legs', metres."""
         blend = self.blend(self.photo_bones)
         skinned = pose_vertices(load_figure(), self.body.shape, self.body.pose)
-        deep = [
-            hug(np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3], share, skinned)
-            for rest in (self.rest_front, self.rest_back)
-        ]
-        return share, np.stack(deep)
+        hips = joint_positions(load_figure(), self.body.shape, self.body.pose)[0]
+        loose, tight = [], []
+        for rest in (self.rest_front, self.rest_back):
+            space = np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3]
+            loose.append(drape(space.copy(), self.hang, skinned, hips))
+            tight.append(hug(space, self.tight, skinned))
+        return np.stack(loose), np.stack(tight)
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz without pickled objects."""

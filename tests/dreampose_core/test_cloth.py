@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from dreampose_core.carry import carry, make_sheet
+from dreampose_core.carry.cloth.drape import drape
 from dreampose_core.carry.cloth.skirt import lean_aside, level_hem
 from dreampose_core.carry.cloth.unroll import unroll
 from dreampose_core.carry.cloth.weave import cut_cloth, variation, weave
 from dreampose_core.carry.cloth.wrap import bare_skin
 from dreampose_core.carry.fragments import _whole
-from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure
+from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, joint_positions, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import Hits, draw_iuv
 
@@ -77,6 +78,19 @@ def test_a_lean_is_the_legs_own_whichever_way_they_face():
 def _checks(height: int, width: int, colours) -> np.ndarray:
     y, x = np.mgrid[:height, :width]
     return np.array(colours, np.uint8)[(y // 6 + x // 6) % 2]
+
+
+def test_loose_cloth_stays_as_deep_in_the_fitted_body_as_the_photo_shows_it():
+    figure = load_figure()
+    shape, pose = np.zeros(len(figure.modes)), Pose(np.zeros((len(BONES), 3)), 0.0, np.zeros(3))
+    body, hips = pose_vertices(figure, shape, pose), joint_positions(figure, shape, pose)[0]
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    ring = hips + np.stack([0.05 * np.cos(angle), 0.05 * np.sin(angle), np.full_like(angle, -0.15)], -1)
+    cloth, free = np.concatenate([ring, ring - (0, 0, 0.3)]).astype(np.float32), np.ones(80, np.float32)
+    pushed, kept = cloth.copy(), cloth.copy()
+    deep = drape(pushed, free, body, hips)
+    assert deep[:40].min() > 0.02 and np.allclose(np.linalg.norm(pushed - cloth, axis=1), deep, atol=1e-5)
+    assert np.array_equal(drape(kept, free, body, hips, deep), deep) and np.array_equal(kept, cloth)
 
 
 def test_woven_cloth_is_of_the_garments_colours_sharp_and_the_same_again():

@@ -24,14 +24,18 @@ def _inner_vertices() -> np.ndarray:
     return np.unique(figure.faces[inner])
 
 
-def drape(points: np.ndarray, free: np.ndarray, body: np.ndarray, hips: np.ndarray) -> None:
+def drape(
+    points: np.ndarray, free: np.ndarray, body: np.ndarray, hips: np.ndarray, inside: np.ndarray | float = 0.0
+) -> np.ndarray:
     """Moves cloth (N,3), in place and level by level, out to the convex outline of the body inside.
 
-    free (N,) 0…1: as far as it hangs freely; body (V,3): the figure's vertices; hips (3,): their middle. All in metres.
+    free (N,) 0…1: as far as it hangs freely; body (V,3): the figure's vertices; hips (3,): their middle; inside (N,):
+    how deep in that outline it may stay. All in metres. Returns (N,) f32 how deep in it each point was.
     """
+    deep = np.zeros(len(points), np.float32)
     loose = np.flatnonzero(free > 0.02)
     if not len(loose):
-        return
+        return deep
     cloth, inner = points[loose], body[_inner_vertices()]
     top, bottom = hips[2], min(cloth[:, 2].min(), hips[2] - 0.1)
     step = (top - bottom) / (_LEVELS - 1)
@@ -43,10 +47,12 @@ def drape(points: np.ndarray, free: np.ndarray, body: np.ndarray, hips: np.ndarr
     row, column = level.astype(int), turn.astype(int) % _DIRECTIONS
     down, round_ = level - row, turn - np.floor(turn)
     after = (column + 1) % _DIRECTIONS
-    inside = (radius[row, column] * (1 - round_) + radius[row, after] * round_) * (1 - down)
-    inside += (radius[row + 1, column] * (1 - round_) + radius[row + 1, after] * round_) * down
-    push = np.clip(inside - length, 0, None) * np.clip(2 * free[loose], 0, 1)
+    reach = (radius[row, column] * (1 - round_) + radius[row, after] * round_) * (1 - down)
+    reach += (radius[row + 1, column] * (1 - round_) + radius[row + 1, after] * round_) * down
+    deep[loose] = np.clip(reach - length, 0, None) * np.clip(2 * free[loose], 0, 1)
+    push = np.clip(deep - inside, 0, None)[loose]
     points[loose, :2] += away * (push / np.maximum(length, 1e-6))[:, None]
+    return deep
 
 
 @lru_cache(maxsize=1)
