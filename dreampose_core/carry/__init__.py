@@ -4,7 +4,8 @@ Of the photo a sheet is made:
 sheet.py      Sheet, make_sheet: the person as surfaces in layers
 matte.py      alpha, clean colours, completed background       backdrop.py  plain backdrops; shadows that go along
 views.py      the fitted body, group by group                  layers.py    which pixel is body, leg or arm
-extents.py    where a layer goes on behind another             textures.py  colours of its front and back
+extents.py    where a layer goes on behind another             sides.py     the trunk's sides behind arms
+textures.py   colours of a layer's front and back
 relief.py     depth and skinning of a layer                    fill.py      fills that the others share
 light.py      the photo's light, and how bright it makes a surface
 colours.py    which of two things a pixel is of; skin

@@ -13,8 +13,9 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from dreampose_core.carry.colours import log_ratio, skin_like
-from dreampose_core.carry.extents import even_sides, extents, overlap_shoulders
+from dreampose_core.carry.extents import extents, overlap_shoulders
 from dreampose_core.carry.fill import bleed, distance, grow, shrink, signed_distance
+from dreampose_core.carry.sides import even_sides
 from dreampose_core.carry.views import (
     ARM_L,
     ARM_R,

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-from dreampose_core.carry.extents import _smooth_line, even_sides
 from dreampose_core.carry.fragments import _beside, _covered
 from dreampose_core.carry.layers import _beyond_slits
 from dreampose_core.carry.matte import _gaps, _outline
+from dreampose_core.carry.sides import _smooth_line, even_sides
 from dreampose_core.carry.textures import _this_side
 from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
 
