@@ -15,7 +15,7 @@ from scipy.sparse.linalg import splu
 from dreampose_core.carry.colours import log_ratio, skin_like
 from dreampose_core.carry.extents import extents, overlap_shoulders
 from dreampose_core.carry.fill import bleed, distance, grow, shrink, signed_distance
-from dreampose_core.carry.sides import even_sides
+from dreampose_core.carry.sides import beyond_slits, even_sides
 from dreampose_core.carry.views import (
     ARM_L,
     ARM_R,
@@ -29,9 +29,6 @@ from dreampose_core.carry.views import (
     BodyView,
     between_legs,
 )
-
-_SLIVER = 4  # pixels up to which cloth between a slit and an arm is the arm's
-_SLIT = 20  # pixels of background up to which it is a slit
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def split(colours: np.ndarray, alpha: np.ndarray, view: BodyView) -> Layers:
     cost = _costs(lab, person, seen, view)
     label = _random_walk(lab, person, cost)
     label = _tidy(label, seen, person)
-    _beyond_slits(label, alpha > 0.8)
+    beyond_slits(label, alpha > 0.8)
     extent = extents(label, person, alpha > 0.9, view, crotch, hem)
     even_sides(extent[TRUNK], label, lab, alpha > 0.8, view, crotch, hem)
     skin = skin_like(lab, person, view)
@@ -211,22 +208,3 @@ def _tidy(label: np.ndarray, seen: np.ndarray, person: np.ndarray) -> np.ndarray
                 keep |= part
     tidy = bleed(label, keep)
     return np.where(person, tidy, NO_GROUP).astype(np.int8)
-
-
-def _beyond_slits(label: np.ndarray, solid: np.ndarray) -> None:
-    """Gives to the arm (h,w), in place, what is the trunk's in a row only beyond a slit of background before an arm."""
-    kinds = np.where(solid, label, NO_GROUP)
-    for y in np.flatnonzero((kinds == TRUNK).any(1)):
-        starts = np.flatnonzero(np.diff(kinds[y], prepend=-2))
-        ends, run = np.append(starts[1:], kinds.shape[1]), kinds[y, starts]
-        for slit in np.flatnonzero((run == NO_GROUP) & (ends - starts <= _SLIT)):
-            for way in (1, -1):
-                arm = slit + way
-                if 0 <= arm < len(run) and run[arm] == TRUNK and ends[arm] - starts[arm] <= _SLIVER:
-                    arm += way
-                if not (0 <= slit - way < len(run) and 0 <= arm < len(run)):
-                    continue
-                if run[slit - way] == TRUNK and run[arm] in (ARM_L, ARM_R):
-                    middle = (starts[slit] + ends[slit]) // 2
-                    beyond = slice(middle, starts[arm]) if way > 0 else slice(ends[arm], middle)
-                    label[y, beyond][label[y, beyond] == TRUNK] = run[arm]

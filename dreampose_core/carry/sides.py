@@ -9,13 +9,15 @@ from scipy import sparse
 from scipy.ndimage import median_filter
 from scipy.sparse.linalg import splu
 
-from dreampose_core.carry.views import ARM_L, ARM_R, TRUNK, BodyView
+from dreampose_core.carry.views import ARM_L, ARM_R, NO_GROUP, TRUNK, BodyView
 
 _ARMPITS = 0.3  # of the trunk with its head, from above: where arms begin to hang beside it
 _FAR = 30.0  # rows beyond which says little how far cloth lies from the body
 _BEYOND = 6.0  # pixels that it does at most
 _TAB = 12  # rows between two that are seen, in which nothing sticks out of a side
 _SAME = 12.0  # levels of CIELAB up to which two colours are the same
+_SLIVER = 4  # pixels up to which cloth between a slit and an arm is the arm's
+_SLIT = 20  # pixels of background up to which it is a slit
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,25 @@ def even_sides(
             out[y, hidden] = False
             hidden[max(x, last) + 1 :] = False
             out[y, hidden] = True
+
+
+def beyond_slits(label: np.ndarray, solid: np.ndarray) -> None:
+    """Gives to the arm (h,w), in place, what is the trunk's in a row only beyond a slit of background before an arm."""
+    kinds = np.where(solid, label, NO_GROUP)
+    for y in np.flatnonzero((kinds == TRUNK).any(1)):
+        starts = np.flatnonzero(np.diff(kinds[y], prepend=-2))
+        ends, run = np.append(starts[1:], kinds.shape[1]), kinds[y, starts]
+        for slit in np.flatnonzero((run == NO_GROUP) & (ends - starts <= _SLIT)):
+            for way in (1, -1):
+                arm = slit + way
+                if 0 <= arm < len(run) and run[arm] == TRUNK and ends[arm] - starts[arm] <= _SLIVER:
+                    arm += way
+                if not (0 <= slit - way < len(run) and 0 <= arm < len(run)):
+                    continue
+                if run[slit - way] == TRUNK and run[arm] in (ARM_L, ARM_R):
+                    middle = (starts[slit] + ends[slit]) // 2
+                    beyond = slice(middle, starts[arm]) if way > 0 else slice(ends[arm], middle)
+                    label[y, beyond][label[y, beyond] == TRUNK] = run[arm]
 
 
 def _look_along(

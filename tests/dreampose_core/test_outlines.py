@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.fragments import _beside, _covered
-from dreampose_core.carry.layers import _beyond_slits
 from dreampose_core.carry.matte import _gaps, _outline
-from dreampose_core.carry.sides import _smooth_line, even_sides
+from dreampose_core.carry.sides import _smooth_line, beyond_slits, even_sides
 from dreampose_core.carry.textures import _this_side
 from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
 
@@ -92,11 +91,11 @@ def test_beyond_a_slit_there_is_no_trunk():
     far[:, :64] = NO_GROUP  # a hip beyond the arm
     for mirrored in (False, True):
         mended = label[:, ::-1].copy() if mirrored else label.copy()
-        _beyond_slits(mended, solid[:, ::-1] if mirrored else solid)
+        beyond_slits(mended, solid[:, ::-1] if mirrored else solid)
         mended = mended[:, ::-1] if mirrored else mended
         assert (mended[:, 67:85] == ARM_L).all() and (mended[:, 30:64] == TRUNK).all()
     kept = far.copy()
-    _beyond_slits(kept, solid & (x >= 64))
+    beyond_slits(kept, solid & (x >= 64))
     assert np.array_equal(kept, far)
 
 
