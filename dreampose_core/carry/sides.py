@@ -1,4 +1,4 @@
-"""The trunk's sides behind arms: where they run on from where they are seen. Works on the analysis grid."""
+"""The trunk's sides beside and behind arms. Works on the analysis grid."""
 
 from __future__ import annotations
 
@@ -94,9 +94,7 @@ def beyond_slits(label: np.ndarray, solid: np.ndarray) -> None:
                     label[y, beyond][label[y, beyond] == TRUNK] = run[arm]
 
 
-def _look_along(
-    rows: np.ndarray, middle: np.ndarray, cloth: np.ndarray, arm: np.ndarray, person: np.ndarray
-) -> Side:
+def _look_along(rows: np.ndarray, middle: np.ndarray, cloth: np.ndarray, arm: np.ndarray, person: np.ndarray) -> Side:
     """The side that lies after the trunk's middle (N,) in the rows of cloth, arm and person (h,w) bool."""
     edge, (legs, beside) = np.empty(len(rows), int), np.zeros((2, len(rows)), bool)
     for i, (y, start) in enumerate(zip(rows, middle, strict=True)):
