@@ -115,6 +115,18 @@ def test_woven_cloth_is_of_the_garments_colours_sharp_and_the_same_again():
     assert (np.abs(woven[10:70, 50:62].astype(int) - photo[10:70, 50:62]).max(-1) < 60).mean() > 0.75
 
 
+def test_shorts_are_no_cloth_for_shoulders_in_a_shadow():
+    photo = _checks(160, 120, ((40, 60, 220), (60, 200, 230)))
+    photo[110:] = _checks(50, 120, ((80, 80, 80), (110, 110, 110)))  # shorts
+    image, wanted = photo.copy(), np.zeros((160, 120), bool)
+    image[:30, :60] = (70, 70, 70)  # hair, beside which the shoulder is to be woven
+    wanted[:30, 60:] = True
+    cloth = cut_cloth(photo, [np.ones((160, 120), bool)], 1.0)
+    rows = np.broadcast_to(np.arange(160, dtype=np.float32)[:, None] + 0.5, (160, 120))
+    woven = weave(image, ~wanted, wanted, cloth, rows, 1.0)[:24, 70:].astype(int)
+    assert (woven[..., 2] - woven[..., 0] > 60).mean() > 0.95
+
+
 def test_grain_is_laid_over_the_light_that_is_there():
     rng = np.random.default_rng(0)
     light = np.linspace(90, 190, 120)[None, :, None]

@@ -27,6 +27,8 @@ _BAND = 4  # pixels of what is known that a piece may cover, of 320 rows
 _AGAIN = 0.5  # to use a piece once more
 _FAR = 0.5  # to take it from higher or lower
 _RAISED = 12.0  # pixels of 320 rows from which on that costs no more
+_GARMENT = 60.0  # pixels of 320 rows from which on it is another garment's, shorts below a top
+_FEW = 20  # pieces with which one makes do
 # and in parts of the squared difference
 _ALIKE = 1.0  # of its mean colour to that of the cloth about it
 _BUSY = 12.0  # of how much it varies
@@ -125,8 +127,10 @@ def weave(
         cost = squares @ weight - 2 * (pieces @ (weight * goal)) + weight @ goal**2
         cost /= max(weight.sum() / 3, 1)
         level = busy[at][open_].mean()
-        away = np.abs(cloth.corner[:, 1] + np.nonzero(open_)[0].mean() - rows[at][open_].mean()) / (_RAISED * unit)
-        cost += 3 * level**2 * (_AGAIN * used + _FAR * np.minimum(away, 1))
+        away = np.abs(cloth.corner[:, 1] + np.nonzero(open_)[0].mean() - rows[at][open_].mean()) / unit
+        cost += 3 * level**2 * (_AGAIN * used + _FAR * np.minimum(away / _RAISED, 1))
+        if (away < _GARMENT).sum() > _FEW:
+            cost[away >= _GARMENT] = np.inf
         cost += _ALIKE * ((cloth.means - guide[at][open_].mean(0)) ** 2).sum(1) + _BUSY * (cloth.busy - level) ** 2
         best = int(cost.argmin())
         used += np.exp(-((cloth.corner - cloth.corner[best]) ** 2).sum(1) / (2 * (0.35 * size) ** 2))
