@@ -364,9 +364,10 @@ def test_a_job_that_waits_shows_its_own_photo_when_another_one_is_chosen(visit):
 
 
 def test_what_is_said_of_a_job_that_was_stopped_is_true_of_it(visit):
-    told = visit().page.evaluate("""() => ["animate", "extract"].map((kind) =>
-        studio.progress({ state: "cancelled", kind, title: "Dance", stages: [] }))""")
+    told = visit().page.evaluate("""() => ["now", "waiting"].map((state) => ["animate", "extract"].map((kind) =>
+        studio.progress({ state: "cancelled", kind, title: "Dance", stages: [{ state }] }))).flat()""")
     assert "What was done so far is kept" in told[0] and "is read from the start" in told[1]
+    assert all("It had not begun" in words for words in told[2:])
 
 
 def test_of_two_comparisons_the_one_that_was_asked_for_last_is_shown(visit):

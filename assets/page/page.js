@@ -136,8 +136,10 @@ window.studio = (() => {
   function progress(job) {
     if (!job || !job.state) return "";
     if (job.state === "failed" || job.state === "cancelled") {
-      const kept = job.kind === "animate" ? "What was done so far is kept." : "The video is kept, and is read from the start if you try again.";
-      const line = job.state === "failed" ? job.error : kept;
+      const begun = job.stages.some((stage) => stage.state !== "waiting");
+      const kept = job.kind === "animate"
+        ? "What was done so far is kept." : "The video is kept, and is read from the start if you try again.";
+      const line = job.state === "failed" ? job.error : begun ? kept : "It had not begun.";
       return `<section class="ended ${esc(job.state)}" role="${job.state === "failed" ? "alert" : "status"}">
         <p class="eyebrow">${esc(job.title)}</p><h2>${job.state === "failed" ? "That did not work" : "Stopped"}</h2><p>${esc(line)}</p></section>`;
     }
