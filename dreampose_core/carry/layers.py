@@ -30,6 +30,9 @@ from dreampose_core.carry.views import (
     between_legs,
 )
 
+_SEAT = 8  # pixels below the crotch that are one cloth in shorts, too
+_PARTED = 0.4  # of the rows down to a hem: so many show background between legs, and in no skirt a quarter does
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -119,7 +122,15 @@ def _find_skirt(lab: np.ndarray, solid: np.ndarray, view: BodyView) -> tuple[int
         width = solid.sum(1)
         narrow = np.flatnonzero(width[hem:] < 0.75 * width[hem - 1])
         hem += int(narrow[0]) if len(narrow) else len(width) - hem
-    return crotch, hem
+    return crotch, min(hem, crotch + _SEAT) if _parted(solid, view, crotch, hem) else hem
+
+
+def _parted(solid: np.ndarray, view: BodyView, crotch: int, hem: int) -> bool:
+    """Whether background is seen between the legs in many of the rows down to the hem: shorts, and no skirt."""
+    right, left = (np.maximum.accumulate(solid[:, ::way], 1)[:, ::way] for way in (1, -1))
+    arms = grow((view.group == ARM_L) | (view.group == ARM_R), 3)
+    gap = between_legs(view) & ~solid & left & right & ~arms
+    return bool(gap[crotch:hem].any(1).mean() > _PARTED)
 
 
 def _along_hem(seen: np.ndarray, lab: np.ndarray, solid: np.ndarray, view: BodyView, crotch: int, hem: int) -> None:

@@ -4,12 +4,14 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import pytest
 
 from dreampose_core.carry.fragments import _beside, _covered
+from dreampose_core.carry.layers import _parted
 from dreampose_core.carry.matte import _gaps, _outline
 from dreampose_core.carry.sides import _smooth_line, beyond_slits, even_sides
 from dreampose_core.carry.textures import _this_side
-from dreampose_core.carry.views import ARM_L, NO_GROUP, TRUNK
+from dreampose_core.carry.views import ARM_L, LEG_L, LEG_R, NO_GROUP, TRUNK
 
 SIZE = 120, 100
 
@@ -97,6 +99,18 @@ def test_beyond_a_slit_there_is_no_trunk():
     kept = far.copy()
     beyond_slits(kept, solid & (x >= 64))
     assert np.array_equal(kept, far)
+
+
+@pytest.mark.parametrize("gap, parted", [(0, False), (3, True)])
+def test_background_between_the_legs_tells_shorts_from_a_skirt(gap, parted):
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    legs = [(y >= 50) & (x >= 30) & (x < 48), (y >= 50) & (x >= 52) & (x < 70)]
+    tubes = {LEG_L: SimpleNamespace(covers=legs[0]), LEG_R: SimpleNamespace(covers=legs[1])}
+    view = SimpleNamespace(tubes=tubes, group=np.full(SIZE, NO_GROUP))
+    solid = (x >= 30) & (x < 70) & (np.abs(x - 50) >= gap - 1)
+    if not gap:
+        solid[:, 30:36] = False  # a skirt that is narrower than the fitted legs
+    assert _parted(solid, view, 55, 90) == parted
 
 
 def test_a_line_is_straight_where_nothing_is_known():
