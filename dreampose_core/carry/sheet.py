@@ -52,6 +52,7 @@ from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, bone_transforms, joint_positions, load_figure, pose_vertices
 from pose_tools.body.fit import FittedBody
 
+_THIGHS = (0.08, 0.25)  # metres below the hips' middle, between which a loose skirt begins to lie on the thighs
 _VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
 _FORM = 7  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
@@ -133,15 +134,16 @@ class Sheet:
 
     @cached_property
     def within(self) -> tuple[np.ndarray, np.ndarray]:
-        """(2,N) how deep the photo shows front and back of loose cloth in the fitted body's outline, and (2,N) of a
-        tight skirt in the legs', metres."""
+        """(2,N) how deep the photo shows front and back of loose cloth in the fitted body's outline, at the hips and
+        not down where legs could come out beside it, and (2,N) of a tight skirt in the legs', metres."""
         blend = self.blend(self.photo_bones)
         skinned = pose_vertices(load_figure(), self.body.shape, self.body.pose)
         hips = joint_positions(load_figure(), self.body.shape, self.body.pose)[0]
         loose, tight = [], []
         for rest in (self.rest_front, self.rest_back):
             space = np.einsum("nij,nj->ni", blend[:, :, :3], rest) + blend[:, :, 3]
-            loose.append(drape(space.copy(), self.hang, skinned, hips))
+            at_hips = 1 - smooth(hips[2] - space[:, 2], *_THIGHS).astype(np.float32)
+            loose.append(at_hips * drape(space.copy(), self.hang, skinned, hips))
             tight.append(hug(space, self.tight, skinned))
         return np.stack(loose), np.stack(tight)
 
