@@ -308,6 +308,10 @@ def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, exam
     page.click(".close")
     visitor.see("#film video")
     assert page.evaluate("document.activeElement.hasAttribute('data-open')")
+    page.set_viewport_size(PHONE)  # the film's files stand above what it is compared with, and that fits the page
+    choice, files = page.locator("#compare select").bounding_box(), page.locator("#take").bounding_box()
+    assert choice["x"] + choice["width"] <= PHONE["width"] - 16 and files["y"] + files["height"] <= choice["y"]
+    page.set_viewport_size(LAPTOP)
     page.keyboard.press("Enter")
     visitor.see("#compare .parting")
     assert page.evaluate("document.activeElement.className") == "play"
