@@ -84,6 +84,13 @@ class Visitor:
                 return
         raise AssertionError("the fold does not take the numbers")
 
+    def give_up(self) -> None:
+        """Cancel the job on the page, and put its end away."""
+        self.page.click("#cancel")
+        self.see("#stage .ended.cancelled", 30)
+        self.page.click("#put-away")
+        self.page.wait_for_selector("#stage", state="hidden")
+
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()
 
@@ -159,10 +166,7 @@ def test_the_page_rests_when_nothing_happens(visit, example_photo):
     page.wait_for_selector("#backdrop", state="hidden")
     page.click("#go")
     visitor.see("#stage .steps .now", FILM)
-    page.click("#cancel")
-    visitor.see("#stage .ended.cancelled", 30)
-    page.click("#put-away")
-    page.wait_for_selector("#stage", state="hidden")
+    visitor.give_up()
     page.wait_for_timeout(500)
     before = page.evaluate("window.frames_asked_for")
     page.wait_for_timeout(1000)
@@ -476,10 +480,7 @@ def test_a_film_goes_on_through_a_reload_and_is_cancelled_at_once(visit, example
 
     page.click("#again")
     visitor.see("#stage .steps .now:has-text('of 120')", FILM)
-    page.click("#cancel")
-    visitor.see("#stage .ended.cancelled", 30)
-    page.click("#put-away")
-    page.wait_for_selector("#stage", state="hidden")
+    visitor.give_up()
     page.reload()
     visitor.see("#photo")
     assert not page.locator("#stage").is_visible(), "what was cancelled is not shown again"

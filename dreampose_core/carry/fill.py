@@ -53,6 +53,11 @@ def touching(mask: np.ndarray, start: np.ndarray, neighbours: int = 4) -> np.nda
     return mask & np.isin(part, np.unique(part[mask & start]))
 
 
+def between(mask: np.ndarray) -> np.ndarray:
+    """(H,W) bool: from the first to the last of each row's pixels of the bool mask (H,W)."""
+    return np.maximum.accumulate(mask, 1) & np.maximum.accumulate(mask[:, ::-1], 1)[:, ::-1]
+
+
 def smooth(value: np.ndarray | float, low: np.ndarray | float = 0, high: np.ndarray | float = 1) -> np.ndarray:
     """0 up to low, 1 from high on, and level at both (smoothstep)."""
     t = np.clip((value - low) / (high - low), 0, 1)

@@ -14,7 +14,7 @@ from scipy.sparse.linalg import splu
 
 from dreampose_core.carry.colours import log_ratio, skin_like
 from dreampose_core.carry.extents import extents, overlap_shoulders
-from dreampose_core.carry.fill import bleed, distance, grow, shrink, signed_distance
+from dreampose_core.carry.fill import between, bleed, distance, grow, shrink, signed_distance
 from dreampose_core.carry.sides import beyond_slits, even_sides
 from dreampose_core.carry.views import (
     ARM_L,
@@ -127,9 +127,8 @@ def _find_skirt(lab: np.ndarray, solid: np.ndarray, view: BodyView) -> tuple[int
 
 def _parted(solid: np.ndarray, view: BodyView, crotch: int, hem: int) -> bool:
     """Whether background is seen between the legs in many of the rows down to the hem: shorts, and no skirt."""
-    right, left = (np.maximum.accumulate(solid[:, ::way], 1)[:, ::way] for way in (1, -1))
     arms = grow((view.group == ARM_L) | (view.group == ARM_R), 3)
-    gap = between_legs(view) & ~solid & left & right & ~arms
+    gap = between_legs(view) & between(solid) & ~solid & ~arms
     return bool(gap[crotch:hem].any(1).mean() > _PARTED)
 
 

@@ -195,7 +195,8 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     facing = transforms[BONES.index("head"), :, :3] @ (0, -1, 0)
     turned = float(np.clip((0.97 + facing[1] / np.linalg.norm(facing[:2])) / 0.1, 0, 1))
     reliefs = [_relief(group, solid[group], layers, view, camera.scale, looks.hair, turned) for group in range(GROUPS)]
-    skin = skin_like(cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32), coverage > 0.5, view)
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
+    skin = skin_like(lab, coverage > 0.5, view)
     shoes = {
         leg: find_shoe(small, layers.label == leg, skin, reliefs[leg].weights, side)
         for leg, side in ((LEG_L, "L"), (LEG_R, "R"))
@@ -206,7 +207,7 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     ]
     light = _light(small, layers.label, coverage > 0.9, facing, looks.hair | np.isin(view.part, HEAD_PARTS))
     bright = [brightness(front, light) for front, _ in facing]
-    opening = _opening(small, layers, coverage > 0.5, skin, looks)
+    opening = _opening(lab, layers, coverage > 0.5, skin, looks)
     front, back, seen = make_textures(
         cutout.colours, cutout.alpha, layers, looks, opening, reliefs[TRUNK].weights, shoes, bright, unit
     )
@@ -243,11 +244,10 @@ def make_sheet(photo: np.ndarray, mask: np.ndarray, body: FittedBody) -> Sheet:
     )
 
 
-def _opening(small: np.ndarray, layers: Layers, solid: np.ndarray, skin: np.ndarray, looks: Seen) -> np.ndarray:
-    """(h,w) bool: what an open coat shows in a photo with colours small (h,w,3); solid, skin (h,w) bool."""
+def _opening(lab: np.ndarray, layers: Layers, solid: np.ndarray, skin: np.ndarray, looks: Seen) -> np.ndarray:
+    """(h,w) bool: what an open coat shows in a photo with colours lab (h,w,3) f32; solid, skin (h,w) bool."""
     cloth = solid & ~skin & ~looks.skin & ~looks.hair
     trunk, sleeves = layers.label == TRUNK, np.isin(layers.label, (ARM_L, ARM_R))
-    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
     return find_opening(lab, trunk & cloth, sleeves & cloth, int(np.median(looks.collar)), layers.crotch)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dreampose_core.carry.fill import between
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import Figure, skin
 from pose_tools.body.raster import areas, raster
@@ -122,5 +123,4 @@ def between_legs(view: BodyView) -> np.ndarray:
     """(h,w) bool: pixels of the picture between the two legs of their row, and the legs themselves."""
     left, right = view.tubes[LEG_L].covers, view.tubes[LEG_R].covers
     both = left | right
-    fill = np.maximum.accumulate(both, 1) & np.maximum.accumulate(both[:, ::-1], 1)[:, ::-1]
-    return fill & (left.any(1) & right.any(1))[:, None]
+    return between(both) & (left.any(1) & right.any(1))[:, None]

@@ -17,9 +17,12 @@ from dreampose_core.jobs import client
 from dreampose_core.library.entries import ClipEntry, MotionEntry, SubjectEntry
 from dreampose_core.library.files import read_json
 from dreampose_core.library.library import Library
+from dreampose_core.page.parts import Parts, note
 from dreampose_core.page.wording import film_title
+from dreampose_core.photo import open_photo
 from dreampose_core.progress import READING, STAGES, TITLES
 from dreampose_core.trouble import DISK_FULL
+from pose_tools.errors import BadInput
 from pose_tools.video import VideoInfo
 
 SEEN = {  # what a job's latest picture shows, by the stage that it is of
@@ -39,9 +42,14 @@ MEANINGS = {  # of a film's readouts
 }
 
 
-def browsers_show(path: str) -> bool:
-    """Whether a picture that was handed over can be seen as it is, by its name."""
-    return Path(path).suffix.lower() in SHOWN_BY_BROWSERS
+def taken(path: str | None, part: str, told: str) -> Parts:
+    """What changes with a picture that was handed over to a part, or taken away: nothing, but where browsers do not
+    know its format, or where it cannot be read, which the part `told` then says."""
+    try:
+        picture = open_photo(path) if path else None
+    except BadInput as error:
+        return {part: None, told: note(error)}
+    return {} if not path or Path(path).suffix.lower() in SHOWN_BY_BROWSERS else {part: picture}
 
 
 def picture_data(path: Path | None, kind: str = "jpeg") -> str:

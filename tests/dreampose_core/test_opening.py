@@ -11,14 +11,14 @@ NECK, HEM, CROTCH = 20, 90, 110
 COAT, SHIRT = (60.0, 128.0, 128.0), (180.0, 120.0, 150.0)
 
 
-def _dressed(hem: int = HEM, belt: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _dressed(belt: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Colours, where the trunk and the sleeves are seen, and where the coat is open, which ends at the hem."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     trunk, sleeves = (y >= NECK) & (y < CROTCH) & (abs(x - 60) < 25), (y >= 25) & (y < 90) & (abs(abs(x - 60) - 35) < 7)
-    opened = trunk & (y < hem) & (abs(x - 60) < 8 + y / 20)
+    opened = trunk & (y < HEM) & (abs(x - 60) < 8 + y / 20)
     if belt:
         opened &= abs(y - 60) > 3
-    lab = np.where((opened | (trunk & (y >= hem)))[..., None], SHIRT, COAT).astype(np.float32)
+    lab = np.where((opened | (trunk & (y >= HEM)))[..., None], SHIRT, COAT).astype(np.float32)
     lab += np.random.default_rng(0).normal(0, 3, lab.shape).astype(np.float32)
     return lab, trunk, sleeves, opened
 

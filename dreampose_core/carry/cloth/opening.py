@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dreampose_core.carry.cloth.weave import PLAIN, cut_cloth, variation, weave
+from dreampose_core.carry.cloth.weave import cut_patterned, weave
 from dreampose_core.carry.colours import log_ratio
-from dreampose_core.carry.fill import bleed, grow, shrink, smooth_fill
+from dreampose_core.carry.fill import between, grow, shrink, smooth_fill
 
 _FLANK, _MIDDLE = 0.2, 0.2  # of the trunk's width: at each side surely the coat, about the middle surely what is open
 _CHEST = 0.6  # of the way from the neckline to the crotch, where colours are learnt: any jacket reaches that far
@@ -44,7 +44,7 @@ def find_opening(lab: np.ndarray, trunk: np.ndarray, sleeves: np.ndarray, neck: 
     coat = np.minimum(*(_share_of_rows(ratio > 0, trunk & flank) for flank in flanks)) > 0.5
     coat = np.flatnonzero(coat[neck:]) + neck
     ends = np.flatnonzero(np.diff(coat, append=len(trunk) + _BELT) > _BELT)
-    open_ = _between_sides(trunk & (ratio < 0), trunk & (ratio > 0)) & (rows >= neck)
+    open_ = trunk & (ratio < 0) & between(trunk & (ratio > 0)) & (rows >= neck)
     open_ &= rows <= (coat[ends[0]] if len(coat) else neck)
     shown = middle.any(1)
     return open_ if (open_ & middle).any(1)[shown].mean() > _ROWS else nowhere
@@ -59,9 +59,7 @@ def close_opening(colours: np.ndarray, opening: np.ndarray, cloth: np.ndarray, u
     coat[: rows[0]] = coat[rows[-1] :] = False
     if not coat.any():
         return colours
-    pieces = None
-    if np.median(variation(colours, coat, unit)[coat]) > PLAIN:
-        pieces = cut_cloth(bleed(colours, coat), [coat], unit)
+    pieces = cut_patterned(colours, [coat], unit)
     if pieces is None:
         filled = np.clip(smooth_fill(colours.astype(np.float32), coat) + 0.5, 0, 255)
         return np.where(opening[..., None], filled, colours).astype(np.uint8)
@@ -80,9 +78,3 @@ def _share_of_rows(mask: np.ndarray, where: np.ndarray) -> np.ndarray:
     """(h,): which part of the pixels `where` (h,w) bool of each row, and those about it, is in the mask (h,w) bool."""
     kernel = np.ones(_BELT)
     return np.convolve((mask & where).sum(1), kernel, "same") / np.convolve(where.sum(1), kernel, "same").clip(1)
-
-
-def _between_sides(open_: np.ndarray, coat: np.ndarray) -> np.ndarray:
-    """(h,w) bool: the open pixels with the coat (h,w) bool somewhere on both sides of them in their row."""
-    left, right = (np.maximum.accumulate(coat[:, ::way], 1)[:, ::way] for way in (1, -1))
-    return open_ & left & right

@@ -15,7 +15,7 @@ from scipy.ndimage import watershed_ift
 
 from dreampose_core.carry.fill import bleed, local_mean, smooth, smooth_fill
 
-PLAIN = 3.0  # levels by which cloth varies about its local mean so little that a smooth fill does
+_PLAIN = 3.0  # levels by which cloth varies about its local mean so little that a smooth fill does
 _PRINT = (8.0, 14.0)  # from grain to print
 _NEAR = 4.0  # what is local, in pixels of 320 rows
 _SIZE = 18  # of a piece, in pixels of 320 rows
@@ -80,6 +80,15 @@ def cut_cloth(image: np.ndarray, usable: list[np.ndarray], unit: float) -> Cloth
     means = flat.reshape(len(flat), -1, 3).mean(1) + 128
     corner = np.stack([2 * columns, 2 * rows], -1)
     return Cloth(image, low, whole, corner, size, flat, grain, means, np.sqrt((grain**2).mean(1)))
+
+
+def cut_patterned(image: np.ndarray, usable: list[np.ndarray], unit: float) -> Cloth | None:
+    """As cut_cloth, of nothing but the masks; None also for cloth so plain that a smooth fill does, or where there is
+    none."""
+    whole = np.logical_or.reduce(usable)
+    if not whole.any() or np.median(variation(image, whole, unit)[whole]) <= _PLAIN:
+        return None
+    return cut_cloth(bleed(image, whole), usable, unit)
 
 
 def variation(image: np.ndarray, where: np.ndarray, unit: float) -> np.ndarray:

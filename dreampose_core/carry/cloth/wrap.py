@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.cloth.unroll import Unrolled, unroll
-from dreampose_core.carry.cloth.weave import PLAIN, Cloth, cut_cloth, variation, weave
+from dreampose_core.carry.cloth.weave import Cloth, cut_patterned, weave
 from dreampose_core.carry.fill import bleed, disc, distance, grow, shrink, smooth, smooth_fill, touching
 from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.relief import Relief
@@ -121,10 +121,7 @@ def wrap(
         for group in garment:
             photo[usable[group]] = front[group][usable[group], :3]
         masks = [usable[group] for group in garment]
-        where = np.logical_or.reduce(masks)
-        patterned = where.any() and np.median(variation(photo, where, unit)[where]) > PLAIN
-        cloth = cut_cloth(bleed(photo, where), masks, unit) if patterned else None
-        cloths |= dict.fromkeys(garment, cloth)
+        cloths |= dict.fromkeys(garment, cut_patterned(photo, masks, unit))
     planes, places, left = [], [], 0
     for group, surface in enumerate(surfaces):
         sides = (bare[group], bare[group] & ~covered if group == TRUNK else bare[group])

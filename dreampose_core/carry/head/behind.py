@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from dreampose_core.carry.colours import skin_like
-from dreampose_core.carry.fill import bleed, disc, grow, shrink, smooth_fill, touching
+from dreampose_core.carry.fill import between, bleed, disc, grow, shrink, smooth_fill, touching
 from dreampose_core.carry.quilt import quilt
 from dreampose_core.carry.views import HEAD_PARTS, TRUNK, BodyView
 from pose_tools.body.figure import BONES
@@ -111,7 +111,7 @@ def back_colours(
             put(cv2.GaussianBlur(smooth_fill(colours.astype(np.float32), full(plain) > 0.9), (0, 0), 2 * unit), bare)
     if cloth.sum() > 40 and covered.any():
         put(_laid(colours, full(cloth) > 0.99, full(grow(covered, 1)) > 0.1, unit), covered)
-    hanging = _between(seen.hair & ~head) & trunk & ~head
+    hanging = between(seen.hair & ~head) & trunk & ~head
     if hanging.any():
         hair = full(shrink(seen.hair, 1)) > 0.9
         put(_laid(colours, hair, full(grow(hanging, 1)) > 0.1, unit, keep=full(hanging & seen.hair) > 0.9), hanging)
@@ -134,11 +134,6 @@ def _laid(
     texture = colours[y, x] if source[y, x].sum() > 300 else colours
     out[y, x] = quilt(colours[y, x], known[y, x], target[y, x], texture, usable)
     return out
-
-
-def _between(mask: np.ndarray) -> np.ndarray:
-    """(h,w) bool: between the first and the last of each row's pixels."""
-    return np.maximum.accumulate(mask, 1) & np.maximum.accumulate(mask[:, ::-1], 1)[:, ::-1]
 
 
 def _collar(trunk: np.ndarray, bare: np.ndarray, head: np.ndarray, skull: np.ndarray) -> np.ndarray:

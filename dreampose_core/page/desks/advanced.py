@@ -20,8 +20,7 @@ from dreampose_core.more_photos import MOST_MORE, open_more
 from dreampose_core.page.choices import SAMPLERS, WAYS
 from dreampose_core.page.house import House
 from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
-from dreampose_core.page.views import browsers_show, pixels_data
-from dreampose_core.photo import open_photo
+from dreampose_core.page.views import pixels_data, taken
 from dreampose_core.profiles import Profile
 from dreampose_core.schedulers import SCHEDULERS
 from dreampose_core.weights.checkpoints import FINISHED
@@ -70,12 +69,7 @@ class AdvancedDesk:
 
     def take_backdrop(self, browser: str | None, path: str | None) -> Parts:
         """A picture for behind the person, or none: say at once if it cannot be read."""
-        parts = {"behind_note": None, "go_note": None}
-        try:
-            picture = open_photo(path) if path else None
-        except BadInput as error:
-            return parts | {"background_picture": None, "behind_note": note(error)}
-        return parts | ({} if not path or browsers_show(path) else {"background_picture": picture})
+        return {"behind_note": None, "go_note": None} | taken(path, "background_picture", "behind_note")
 
     # the model, and who is tuned already
 

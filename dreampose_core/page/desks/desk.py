@@ -22,7 +22,7 @@ from dreampose_core.page.handout import Handout
 from dreampose_core.page.house import House
 from dreampose_core.page.parts import HIDDEN, VISIBLE, Look, Parts, note
 from dreampose_core.page.service import Service
-from dreampose_core.page.views import browsers_show, clip_view, own_motions, progress_view, shelf
+from dreampose_core.page.views import clip_view, own_motions, progress_view, shelf, taken
 from dreampose_core.page.window import Window
 from dreampose_core.photo import open_photo
 from dreampose_core.profiles import find_profile
@@ -98,13 +98,7 @@ class Desk:
     def take_photo(self, browser: str | None, path: str | None) -> Parts:
         """A new photo: say at once if it cannot be read, and show formats that browsers do not know."""
         parts = self._choose(self.house.library(browser), None) | ({} if path else self.advanced.no_more())
-        try:
-            picture = open_photo(path) if path else None
-        except BadInput as error:
-            return parts | {"photo": None, "photo_note": note(error)}
-        if path and not browsers_show(path):
-            parts["photo"] = picture
-        return parts
+        return parts | taken(path, "photo", "photo_note")
 
     def take_example(self, browser: str | None, index: str) -> Parts:
         parts = self._choose(self.house.library(browser), None) | self.advanced.no_more()
