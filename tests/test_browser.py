@@ -26,6 +26,13 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium was found f
 
 LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 FILM = 240.0  # seconds that a film may take on a busy machine
+SLOW_ANSWER = """word => {
+  const fetch = window.fetch;
+  window.fetch = async (...what) => {
+    if (String(what[1]?.body).includes(`"${word}"`)) await new Promise((done) => setTimeout(done, 1000));
+    return fetch(...what);
+  };
+}"""  # what the page asks with this word in it is asked a second later
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +337,7 @@ def test_a_film_and_the_one_before_the_finetune_are_compared(visit, served, exam
     before = visitor.text("#show h2")
     page.locator(f".card.film:not(:has-text('{before}')) .face >> nth=0").click()
     page.wait_for_function(f"document.querySelector('#show h2').innerText !== '{before}'")
-    (route, answer), = held
+    ((route, answer),) = held
     assert "comparison.mp4" in answer.text()
     route.fulfill(response=answer)
     page.wait_for_timeout(700)
@@ -542,6 +549,9 @@ def test_a_video_is_read_put_on_the_photo_corrected_and_followed(visit, served, 
     charts = library.add_motion("charts", tmp_path / "charts", facts)
     page.reload()
     visitor.see("button[data-source=own]")  # the gallery may be put away already: what was read last is chosen again
+    page.click("button[data-source=own]")
+    page.evaluate(SLOW_ANSWER, "catwalk")
+    page.click("button[data-source=gallery]")  # chooses catwalk, of which the server hears a second later
     page.click("button[data-source=own]")
     visitor.choose("charts")
     visitor.take(example_photo)  # in the same moment

@@ -225,9 +225,10 @@ window.studio = (() => {
         const before = button.innerHTML;
         button.classList.add("sure");
         button.textContent = button.dataset.sure;
-        setTimeout(() => { button.classList.remove("sure"); button.innerHTML = before; }, 3000);
+        setTimeout(() => { button.classList.remove("sure"); button.innerHTML = before; button.disabled = false; }, 3000);
         return;
       }
+      if (button.dataset.sure) button.disabled = true; // what is deleted is deleted once
       trigger(button.dataset.do, { id: button.dataset.id });
     });
   }
@@ -243,7 +244,7 @@ window.studio = (() => {
     };
     element.addEventListener("change", (event) => {
       props.value = event.target.value;
-      trigger("pick", { id: event.target.value });
+      trigger("pick");
     });
     element.addEventListener("click", (event) => {
       const tab = event.target.closest("[data-source]");
@@ -253,7 +254,7 @@ window.studio = (() => {
       props.source = tab.dataset.source;
       props.value = there.includes(chosen[props.source]) ? chosen[props.source] : there[0] ?? "";
       show();
-      trigger("pick", { id: props.value });
+      trigger("pick");
     });
     act(element, trigger, events);
     watch(["value", "own", "source"], show);

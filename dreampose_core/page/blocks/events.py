@@ -60,6 +60,11 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
 
         return handle
 
+    def each(event: Callable, handler: Callable, *inputs: gr.blocks.Block) -> gr.events.Dependency:
+        """As on, for buttons of which a second one may be pressed while the first is being answered: Gradio would not
+        hear it, and with "always_last" it would hand over the first one's id once more."""
+        return on(event, which(handler), *inputs, trigger_mode="multiple")
+
     def enter(browser: str | None, request: gr.Request) -> dict:
         return answer(desk.enter, browser, request.query_params.get("clip"))
 
@@ -70,24 +75,25 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
         on(event.then, plain(motions.fit), visitor, *choices)
 
     on(page.load, enter, visitor)
-    fit_after(on(part["photo"].upload, plain(desk.take_photo), visitor, part["photo"]))
-    fit_after(on(part["photo"].clear, plain(desk.take_photo), visitor, part["photo"]))
-    fit_after(on(part["examples"].pick, which(desk.take_example), visitor))
+    for event in (part["photo"].upload, part["photo"].clear):
+        fit_after(on(event, plain(desk.take_photo), visitor, part["photo"], trigger_mode="always_last"))
+    fit_after(each(part["examples"].pick, desk.take_example, visitor))
     on(part["timer"].tick, plain(desk.poll), visitor, job, held, subject, part["photo"], fitting)
     on(part["cancel"].click, plain(desk.stop), visitor, job, held, subject)
     on(part["put_away"].click, plain(desk.put_away), visitor, job)
     on(part["share"].click, plain(desk.toggle_share), visitor, clip)
-    on(part["compare"].pick, which(compare.open), visitor, clip)
-    fit_after(on(part["library"].pick, which(desk.take_subject), visitor))
-    fit_after(on(part["library"].remove, which(desk.remove_subject), visitor, subject, clip))
+    each(part["compare"].pick, compare.open, visitor, clip)
+    fit_after(each(part["library"].pick, desk.take_subject, visitor))
+    fit_after(each(part["library"].remove, desk.remove_subject, visitor, subject, clip))
     on(part["both_timer"].tick, plain(compare.poll), visitor, clip, part["opening"], part["opened"])
-    on(part["library"].open, which(desk.open_clip), visitor)
-    on(part["library"].erase, which(desk.erase_clip), visitor, clip, subject)
-    on(video.upload, plain(motions.take_video), visitor, video)
+    each(part["library"].open, desk.open_clip, visitor)
+    each(part["library"].erase, desk.erase_clip, visitor, clip, subject)
+    on(video.upload, plain(motions.take_video), visitor, video, trigger_mode="always_last")
     on(part["leave"].click, plain(motions.leave_video), visitor)
     on(part["start"].input, plain(motions.look_at), visitor, video, part["start"], trigger_mode="always_last")
-    on(part["motion"].pick, which(motions.choose), visitor, own, part["photo"], subject, fitting)
-    on(part["motion"].drop, which(motions.drop), visitor, own)
+    put_on = (own, part["photo"], subject, fitting)
+    on(part["motion"].pick, plain(motions.choose), visitor, part["motion"], *put_on, trigger_mode="always_last")
+    each(part["motion"].drop, motions.drop, visitor, own)
     on(part["fit_timer"].tick, plain(motions.poll_fitting), visitor, *choices, part["fitted"])
     for slider in hand:
         on(slider.input, plain(motions.correct), visitor, fitting, *hand, trigger_mode="always_last")

@@ -110,29 +110,19 @@ class MotionDesk:
     ) -> Parts:
         """A motion was picked: of the gallery, or one that was read from a video, which is put on the photo.
 
-        own: the one that was shown; fitting: the look at it.
+        own: the one that was shown; fitting: the look at it. The choice itself is left alone: by now another may be
+        picked.
         """
         library = self.house.library(browser)
         if motion in {entry.id for entry in library.motions()}:
-            chosen = self.show(library, motion) | self.fit(browser, photo, subject, motion, fitting)
+            chosen = self._shown(library, motion) | self.fit(browser, photo, subject, motion, fitting)
         else:
             chosen = self._none() if own else {}
         return chosen | {"go_note": None}
 
     def show(self, library: Library, motion: str) -> Parts:
-        """A motion of the library with its preview, and a film as long as it is, with as many frames a second."""
-        entry = library.motion(motion)
-        preview, poses = Handout(self.house, self.window).motion(entry)
-        return {
-            "motion": Look(value=motion, own=own_motions(library), source="own"),
-            "own": motion,
-            "chosen": VISIBLE,
-            "preview": preview,
-            "about": motion_view(entry, self.house.has_gpu),
-            "take_poses": poses,
-            "frames": _frames(entry.seconds * entry.fps),
-            "fps": entry.fps,
-        }
+        """Choose a motion of the library."""
+        return {"motion": Look(value=motion, own=own_motions(library), source="own")} | self._shown(library, motion)
 
     def pace(self, browser: str | None, own: str | None, fps: float) -> Parts:
         """Other frames a second: a film that follows a video stays as long as that."""
@@ -207,6 +197,20 @@ class MotionDesk:
             return {}
         found = Fitting.load(self.house.library(browser).job_folder(fitting))
         return {"fit": fitting_view(found, (scale, x, y))}
+
+    def _shown(self, library: Library, motion: str) -> Parts:
+        """The motion that is chosen with its preview, and a film as long as it is, with as many frames a second."""
+        entry = library.motion(motion)
+        preview, poses = Handout(self.house, self.window).motion(entry)
+        return {
+            "own": motion,
+            "chosen": VISIBLE,
+            "preview": preview,
+            "about": motion_view(entry, self.house.has_gpu),
+            "take_poses": poses,
+            "frames": _frames(entry.seconds * entry.fps),
+            "fps": entry.fps,
+        }
 
     def _none(self) -> Parts:
         """No motion of one's own is chosen; the film is as long as the profile says."""
