@@ -200,12 +200,15 @@ def test_what_is_wrong_is_said_where_it_is(visit, tmp_path):
 def test_a_film_is_made_taken_away_shared_and_made_again(visit, served, example_photo):
     visitor = visit()
     page = visitor.page
+    focused = "document.activeElement !== document.body && document.activeElement"
     visitor.take(example_photo)
     visitor.choose("full_turn")
     visitor.advanced(Frames=24, Finetune_steps=12)
-    page.click("#go")
+    page.locator("#go").press("Enter")
     assert "Full turn" in visitor.see("#stage .eyebrow").inner_text()
+    page.wait_for_function(f"{focused}.querySelector('[role=progressbar]')")
     visitor.see("#film video", FILM)
+    page.wait_for_function(f"{focused}.querySelector('.readouts')")
     playing = "(v => v.videoWidth > 3 * 96 && !v.paused && v.currentTime > 0)(document.querySelector('#film video'))"
     page.wait_for_function(playing)
     assert not page.locator("#stage").is_visible()

@@ -316,13 +316,20 @@ window.studio = (() => {
     if (event.target.closest?.("#alone, #preview")) event.target.muted = true;
   }, true);
 
-  // A job that begins, or a film that is shown, is worth looking at: it stands at the top of the page.
+  // A job that begins, or a film that is shown, is worth looking at: it stands at the top of the page. Who works with
+  // the keyboard is taken there too, since the button that was pressed can do nothing now and has lost the focus.
   function arrive(element, props, watch) {
-    let before = "";
+    let before = {};
     const look = () => {
-      const now = props.value ? props.value.id || props.value.job : "";
-      if (now && now !== before) window.scrollTo({ top: 0, behavior: "smooth" });
+      const now = { what: props.value?.id || props.value?.job || "", state: props.value?.state };
+      if (now.what && now.what !== before.what) window.scrollTo({ top: 0, behavior: "smooth" });
+      if (now.what && (now.what !== before.what || now.state !== before.state)) setTimeout(lead, 100); // drawn by then
       before = now;
+    };
+    const lead = () => {
+      if (document.activeElement && document.activeElement !== document.body) return;
+      element.tabIndex = -1;
+      element.focus({ preventScroll: true });
     };
     watch("value", look);
     look(); // it is put up together with its first value

@@ -16,7 +16,7 @@ from dreampose_core.carry.feet.drawing import built_share, draw_foot, leg_share,
 from dreampose_core.carry.feet.footwear import Footwear
 from dreampose_core.carry.fill import bounds
 from dreampose_core.carry.fragments import Fragments, draw_layer
-from dreampose_core.carry.hands.drawing import arm_end, arm_share, draw_hand, steady_hands
+from dreampose_core.carry.hands.drawing import Built, arm_end, arm_share, draw_hand, steady_hands
 from dreampose_core.carry.hands.drawing import built_share as hand_built
 from dreampose_core.carry.hands.reading import Hand
 from dreampose_core.carry.light import brightness
@@ -132,14 +132,12 @@ def _feet(
     return feet
 
 
-def _hands(
-    sheet: Sheet, transforms: np.ndarray, camera: Camera
-) -> dict[int, tuple[Hand, float, list[Fragments]]]:
-    """By arm the hands that are built: how far, and their fragments."""
+def _hands(sheet: Sheet, transforms: np.ndarray, camera: Camera) -> dict[int, tuple[Hand, Built, list[Fragments]]]:
+    """By arm the hands that are built, and arms with them: how far, and their fragments."""
     out = {}
     for arm, (side, hand) in zip((ARM_L, ARM_R), Hand.each(sheet.hands), strict=True):
         share = hand_built(hand, side, sheet.photo_bones, transforms)
-        if not share or sheet.pieces[arm] is None:
+        if not share.hand or sheet.pieces[arm] is None:
             continue
         parts = draw_hand(hand, side, share, sheet.body.shape, transforms, camera)
         if parts:

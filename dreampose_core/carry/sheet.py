@@ -54,7 +54,7 @@ from pose_tools.body.fit import FittedBody
 
 _THIGHS = (0.08, 0.25)  # metres below the hips' middle, between which a loose skirt begins to lie on the thighs
 _VERTEX = ("front", "back", "outward", "inward", "weights", "hang", "place", "axis", "open")
-_FORM = 7  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
+_FORM = 8  # of what a sheet holds: raised with every change of it, so that sheets kept before are laid anew
 _THICKNESS = {TRUNK: 0.72, ARM_L: 1.0, ARM_R: 1.0, LEG_L: 1.0, LEG_R: 1.0}
 
 
@@ -89,7 +89,7 @@ class Sheet:
     faces: np.ndarray  # (F,3) int32, front faces turn clockwise in the photo
     face_start: np.ndarray  # (2L+1,) int32 first face of each layer's body, then of its fringe
     footwear: np.ndarray  # (2,17) f32 what the left and the right foot wear, see feet/footwear.py
-    hands: np.ndarray  # (2,13) f32 what the photo tells of the left and the right hand, see hands/reading.py
+    hands: np.ndarray  # (2,20) f32 what the photo tells of the left and the right hand, see hands/reading.py
     cell: float  # photo pixels between neighbouring vertices
     shade: float = 0.0  # how dark the ground at the feet is, see backdrop.py
 
@@ -308,7 +308,7 @@ def _footwear(colours: np.ndarray, label: np.ndarray, bare: np.ndarray, body: Fi
 def _hands(
     colours: np.ndarray, layers: Layers, bare: np.ndarray, mesh: dict[str, np.ndarray], body: FittedBody
 ) -> np.ndarray:
-    """(2,13) f32: what the photo tells of the hands. layers are on the analysis grid; bare (H,W) bool: of the face's
+    """(2,20) f32: what the photo tells of the hands. layers are on the analysis grid; bare (H,W) bool: of the face's
     colour."""
     size = colours.shape[1::-1]
     rows = []

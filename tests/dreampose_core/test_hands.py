@@ -8,9 +8,9 @@ import pytest
 
 from dreampose_core.carry import Carried, Sheet, carry, for_film, make_sheet
 from dreampose_core.carry.built import SIDES
-from dreampose_core.carry.hands.drawing import arm_share, built_share, draw_hand
+from dreampose_core.carry.hands.drawing import Built, arm_end, arm_share, built_share, draw_hand
 from dreampose_core.carry.hands.reading import _CUFFS, NO_HAND, Hand, beyond_wrist, read_hand
-from dreampose_core.carry.views import ARM_L, ARM_R, LOWER_ARM_PARTS, part_groups
+from dreampose_core.carry.views import ARM_L, ARM_R, LOWER_ARM_PARTS, UPPER_ARM_PARTS, part_groups
 from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody
 from pose_tools.body.raster import draw_iuv
@@ -23,9 +23,9 @@ HANDS = {"L": 4, "R": 3}  # the charts of the hands
 ARMS = {"L": ARM_L, "R": ARM_R}
 
 
-def _photo(gloves: bool = False) -> tuple[np.ndarray, np.ndarray, FittedBody]:
+def _photo(gloves: bool = False, pose: Pose | None = None) -> tuple[np.ndarray, np.ndarray, FittedBody]:
     """Photo, charts' parts and body of a person in swimwear."""
-    body = FittedBody(SHAPE, Pose.rest(), CAMERA, 1.0, 0.0)
+    body = FittedBody(SHAPE, pose or Pose.rest(), CAMERA, 1.0, 0.0)
     part = draw_iuv(load_figure(), SHAPE, body.pose, CAMERA)[..., 0]
     photo = np.full((HEIGHT, WIDTH, 3), WALL, np.uint8)
     photo[part > 0] = BODY
@@ -40,6 +40,13 @@ def _read(photo: np.ndarray, own: np.ndarray, extent: np.ndarray, body: FittedBo
     points = figure.rest_vertices(SHAPE)[figure.weights[:, BONES.index(f"lowerarm01.{side}")] > 0.5]
     bare = np.abs(photo.astype(int) - BODY).max(-1) < 20
     return read_hand(photo, own, extent, bare, (points, points), (body.shape, body.pose, body.camera), side)
+
+
+def _bent(degrees: float) -> Pose:
+    """The left forearm up beside the upper arm."""
+    rotations = np.zeros((len(BONES), 3))
+    rotations[BONES.index("lowerarm01.L"), 1] = -np.deg2rad(degrees)
+    return Pose(rotations, 0.0, np.zeros(3))
 
 
 def _turned(degrees: float, axis: int, side: str = "L") -> np.ndarray:
@@ -95,10 +102,10 @@ def test_a_hand_is_the_photos_until_it_turns_out_of_its_view():
     photo = _turned(0, 1)
     shown = replace(NO_HAND, built=True)
     for hand, in_plane in ((shown, 0), (replace(shown, shown=False), 1)):
-        assert built_share(hand, "L", photo, photo) == 0
-        assert built_share(hand, "L", photo, _turned(60, 2)) == 1
-        assert built_share(hand, "L", photo, _turned(60, 1)) == in_plane
-    assert built_share(NO_HAND, "L", photo, _turned(60, 2)) == 0
+        assert built_share(hand, "L", photo, photo) == (0, 0)
+        assert built_share(hand, "L", photo, _turned(60, 2)) == (1, 0)
+        assert built_share(hand, "L", photo, _turned(60, 1)) == (in_plane, 0)
+    assert built_share(NO_HAND, "L", photo, _turned(60, 2)) == (0, 0)
 
 
 def test_a_hand_in_sight_that_swings_a_little_keeps_its_looks_through_a_film(sheet):
@@ -111,21 +118,68 @@ def test_a_hand_in_sight_that_swings_a_little_keeps_its_looks_through_a_film(she
         assert [hand.built for _, hand in Hand.each(for_film(one, film(degrees)).hands)] == [built] * 2
 
 
-@pytest.mark.parametrize("built", [0.0, 0.3, 0.5, 0.7, 1.0])
+@pytest.mark.parametrize("built", [(0.3, 0), (0.5, 0), (0.7, 0), (1, 0), (0.6, 0.3), (1, 0.5), (1, 0.7), (1, 1)])
 def test_arm_and_hand_never_let_one_see_through_both(built):
-    hand = replace(NO_HAND, built=True, skin=np.array(BODY, float), wrist=np.array(BODY, float))
-    along = np.linspace(-0.1, 0.15, 60)
+    built = Built(*built)
+    colours = dict.fromkeys(("skin", "wrist", "elbow", "upper"), np.array(BODY, float))
+    hand = replace(NO_HAND, built=True, bare=-0.3, **colours)
+    along = np.linspace(-0.4, 0.15, 120)
     share = arm_share(hand, built, along)
-    assert (share[along < -0.02] == 1).all()
-    drawn, _ = draw_hand(hand, "L", built, SHAPE, _turned(0, 1), CAMERA)
-    assert share.min() + drawn.alpha.max() >= 0.99
+    assert (share[along < (-0.32 if built.arm else -0.02)] == 1).all()
+    assert (share[along > arm_end(hand, built)] == 0).all()
+    drawn, _ = draw_hand(hand, "L", built, SHAPE, _turned(0, 1), CAMERA.scaled(4))
+    fingers, forearm = (np.quantile(drawn.alpha[half], 0.9) for half in _halves(drawn.pixel // (4 * WIDTH)))
+    assert share[along > 0.1].min() + fingers >= 0.99
+    if built.arm:
+        assert share[(along > -0.2) & (along < -0.1)].min() + forearm >= 0.99
+
+
+def _halves(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest quarter of what lies in these rows (K,)."""
+    return row > np.quantile(row, 0.75), row < np.quantile(row, 0.25)
+
+
+def test_how_far_an_arm_is_bare_is_read(sheet):
+    photo, part, body = _photo()
+    own = part_groups()[part] == ARM_L
+    bare = _read(photo, own, own, body, "L")
+    assert bare.bare < -0.35
+    np.testing.assert_allclose([bare.elbow, bare.upper], [BODY, BODY], atol=2)
+    photo[own & np.isin(part, UPPER_ARM_PARTS)] = GLOVE
+    half = _read(photo, own, own, body, "L")
+    assert -0.3 < half.bare < -0.12
+    photo[own & np.isin(part, LOWER_ARM_PARTS)] = GLOVE
+    assert _read(photo, own, own, body, "L").bare == 0
+
+
+def test_a_bare_arm_that_the_photo_shows_bent_is_built_where_it_is_straight():
+    photo, part, body = _photo(pose=_bent(130))
+    folded = make_sheet(photo, cv2.GaussianBlur((part > 0).astype(np.float32), (0, 0), 0.7), body)
+    straight = Pose.rest()
+    true = part_groups()[draw_iuv(load_figure(), SHAPE, straight, CAMERA)[..., 0]]
+    arm = cv2.erode((true == ARM_L).astype(np.uint8), np.ones((3, 3))) > 0
+    beside = cv2.dilate((true >= 0).astype(np.uint8), np.ones((5, 5))) == 0
+    beside[:, : WIDTH // 2] = False  # the other arm
+    table = [replace(hand, bare=0.0) for _, hand in Hand.each(folded.hands)]
+    without = replace(folded, hands=np.stack([hand.to_row() for hand in table]))
+    wrong, best = (
+        (one.alpha[arm] < 0.9).sum() + (one.alpha[beside] > 0.1).sum()
+        for one in (carry(for_film(each, [body.pose, straight]), straight) for each in (without, folded))
+    )
+    assert best < 0.15 * wrong and best < 0.15 * arm.sum(), (wrong, best, arm.sum())
+    # and a little straighter it is the photo's
+    nearly = _bent(90)
+    np.testing.assert_array_equal(
+        *(carry(for_film(each, [body.pose, nearly]), nearly).picture for each in (without, folded))
+    )
 
 
 @pytest.mark.parametrize("start", [start for start in _CUFFS if start >= 0])
 def test_a_hand_is_built_below_a_sleeve_of_any_length(start):
     hand = replace(NO_HAND, built=True, girth=0.9, skin=np.array(BODY, float), wrist=np.array(BODY, float))
     whole, drawn = (
-        draw_hand(replace(hand, start=begin), "L", 1.0, SHAPE, _turned(0, 1), CAMERA)[0] for begin in (0.0, start)
+        draw_hand(replace(hand, start=begin), "L", Built(1, 0), SHAPE, _turned(0, 1), CAMERA)[0]
+        for begin in (0.0, start)
     )
     ends = [one.pixel[one.alpha > 0.5] // WIDTH for one in (whole, drawn)]
     assert ends[1].max() == ends[0].max()  # the fingers' tips
@@ -143,7 +197,7 @@ def test_a_built_hand_has_fingers_that_can_be_told():
     hand = replace(NO_HAND, built=True, skin=np.array(BODY, float), wrist=np.array(BODY, float))
     near = CAMERA.scaled(6)
     for turn in (0, 80, 180):
-        drawn, _ = draw_hand(hand, "L", 1.0, SHAPE, _turned(turn, 2), near)
+        drawn, _ = draw_hand(hand, "L", Built(1, 0), SHAPE, _turned(turn, 2), near)
         solid = drawn.alpha > 0.99
         bright = drawn.colour[solid].sum(1) / np.sum(BODY)
         assert bright.max() <= 1.01 and np.quantile(bright, 0.5) > 0.8
@@ -155,7 +209,8 @@ def test_a_built_hand_has_fingers_that_can_be_told():
 def test_a_hand_joins_the_arm_that_the_photo_shows():
     hand = replace(NO_HAND, built=True, skin=np.array(BODY, float), wrist=np.array(BODY, float))
     at = [
-        draw_hand(replace(hand, lie=np.array([shift, 0, 0])), "L", 1.0, SHAPE, _turned(0, 1), CAMERA)[0].pixel % WIDTH
+        draw_hand(replace(hand, lie=np.array([shift, 0, 0])), "L", Built(1, 0), SHAPE, _turned(0, 1), CAMERA)[0].pixel
+        % WIDTH
         for shift in (0, 0.03)
     ]
     assert at[1].mean() - at[0].mean() == pytest.approx(0.03 * CAMERA.scale, abs=0.3)

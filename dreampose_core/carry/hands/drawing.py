@@ -1,5 +1,6 @@
 """Draws the hands that the photo shows from another side, or hardly at all: the figure's hands, half closed as they
-hang, in the colour of the person's skin."""
+hang, in the colour of the person's skin; and with them bare arms that the photo shows bent, where they are straight:
+there the photo shows but a fold of the crook of an elbow."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from dreampose_core.carry.built import Fragments, Samples, to_pixels, vertex_normals, window_about
 from dreampose_core.carry.fill import smooth
-from dreampose_core.carry.hands.reading import Hand, beyond_wrist
+from dreampose_core.carry.hands.reading import ELBOW, Hand, beyond_wrist
 from pose_tools.body.camera import Camera
 from pose_tools.body.figure import BONES, load_figure, rotation_matrices, skin
 from pose_tools.body.raster import areas, raster
@@ -26,9 +27,13 @@ _HIDDEN = np.radians([3, 9])  # the same of a hand that the photo hardly shows
 _MOVED = 0.004, 0.015  # metres that such a hand moves beside the hips: as it was, and out from behind what hides it
 _SOFT = 0.008  # metres over which arm and hand pass into each other
 _BEFORE = 0.025  # metres by which a hand stands out before cloth, which lies on the body beside it and not in it
+_CROOKED = np.radians([20, 45])  # by which an elbow is straighter than in the photo: the photo's arm, the built one
+_STRAIGHTENED = np.radians(50)  # of it in a whole film: less far the photo's arm is looked at rather than a change
 _STUMP = 0.04  # metres of arm that are built before the hand, behind the photo's arm: where that is seen from its end
 _BEHIND, _SLIM = 0.03, 0.85  # metres by which it stands back, and its width
 _FLARE = 0.05  # metres beyond the wrist up to which the hand follows the arm's girth
+_GIRT, _LAID = (-0.2, -0.1), (-0.4, -0.1)  # between which a built arm comes to have the wrist's girth and place
+_RISING = -0.12, 0.0  # between which it comes before cloth
 _REACH, _FREE = 0.014, 0.002  # metres: of the surroundings that take light from a place, and above it
 _DIM = 0.55  # of the light: what is left between fingers
 _SIDE = 0.82  # of it: what is left on what is seen edge on
@@ -38,22 +43,36 @@ _GATHER = 0.9  # of the way by which the figure's fingers are spread
 
 
 class _Mesh(NamedTuple):
-    """points (N,3) at rest, weights (N,B), faces (F,3), values (N,5) f32: metres beyond the wrist, the share
-    of the light that comes between the fingers, and the unit normal at rest."""
+    """points (N,3) at rest, weights (N,B), faces (F,3), along (N,) metres beyond the wrist, open (N,) the share of the
+    light that comes between the fingers, normals (N,3) of length 1 at rest."""
 
     points: np.ndarray
     weights: np.ndarray
     faces: np.ndarray
-    values: np.ndarray
+    along: np.ndarray
+    open: np.ndarray
+    normals: np.ndarray
 
 
-def built_share(hand: Hand, side: str, photo: np.ndarray, now: np.ndarray) -> float:
-    """0…1 how far a hand is the built one, from the transforms (B,3,4) of the photo's pose and of this one.
+class Built(NamedTuple):
+    """0…1 how far a hand, and at most as far the bare arm before it, are the built ones."""
+
+    hand: float
+    arm: float
+
+
+def built_share(hand: Hand, side: str, photo: np.ndarray, now: np.ndarray) -> Built:
+    """How far hand and arm are built, from the transforms (B,3,4) of the photo's pose and of this one.
 
     What the photo shows of a hand stays true while the hand turns in the picture's plane; but what is torn out from
     behind something is not even then."""
     if not hand.built:
-        return 0.0
+        return Built(0.0, 0.0)
+    arm = _share(_straightened(side, photo, now), *_CROOKED) if hand.bare < 0 else 0.0
+    return Built(max(arm, _hand_share(hand, side, photo, now)), arm)
+
+
+def _hand_share(hand: Hand, side: str, photo: np.ndarray, now: np.ndarray) -> float:
     bone = BONES.index(f"wrist.{side}")
     if hand.shown:
         return _share(_away(bone, photo, now), _LIKE, _UNLIKE)
@@ -66,12 +85,29 @@ def built_share(hand: Hand, side: str, photo: np.ndarray, now: np.ndarray) -> fl
 
 def steady_hands(table: np.ndarray, photo: np.ndarray, film: list[np.ndarray]) -> np.ndarray:
     """The rows (2,C) of a sheet's hands for a film with these transforms (B,3,4): of a hand that the photo shows and
-    that swings out of its view only a little nothing is built, or it would change its looks for a few frames."""
+    that swings out of its view only a little nothing is built, nor of an arm that is hardly straightened, or they would
+    change their looks for a few frames."""
     rows = []
     for side, hand in Hand.each(table):
-        most = max((_away(BONES.index(f"wrist.{side}"), photo, now) for now in film), default=0.0)
-        rows.append(replace(hand, built=hand.built and not (hand.shown and most < _BRUSHED)).to_row())
+        bone = BONES.index(f"wrist.{side}")
+        straight = max((_straightened(side, photo, now) for now in film), default=0.0)
+        away = max((_away(bone, photo, now) for now in film), default=0.0)
+        bare = hand.bare if straight >= _STRAIGHTENED else 0.0
+        built = hand.built and (bare < 0 or not hand.shown or away >= _BRUSHED)
+        rows.append(replace(hand, bare=bare, built=built).to_row())
     return np.stack(rows)
+
+
+def _straightened(side: str, photo: np.ndarray, now: np.ndarray) -> float:
+    """Radians by which the elbow is straighter than in the photo."""
+    bones = [BONES.index(f"{bone}.{side}") for bone in ("upperarm01", "lowerarm01", "wrist")]
+    bends = []
+    for pose in (photo, now):
+        shoulder, elbow, wrist = (pose[bone] @ np.append(load_figure().joints[bone], 1) for bone in bones)
+        first, second = elbow - shoulder, wrist - elbow
+        cosine = first @ second / (np.linalg.norm(first) * np.linalg.norm(second))
+        bends.append(np.arccos(np.clip(cosine, -1, 1)))
+    return float(bends[0] - bends[1])
 
 
 def _away(bone: int, photo: np.ndarray, now: np.ndarray) -> float:
@@ -83,24 +119,37 @@ def _share(value: float, low: float, high: float) -> float:
     return float(np.clip((value - low) / (high - low), 0, 1))
 
 
-def arm_share(hand: Hand, built: float, along: np.ndarray) -> np.ndarray:
+def arm_share(hand: Hand, built: Built, along: np.ndarray) -> np.ndarray:
     """(K,) f32: how much of the photo's arm stays so many metres (K,) beyond the wrist.
 
-    The built hand comes before the photo's goes, so that one never sees through both."""
-    return 1 - smooth(2 * built - 1) * smooth((along - hand.start) / (2 * _SOFT) + 0.5)
+    What is built comes before the photo's goes, so that one never sees through both."""
+    begun = smooth((along - _begin(hand, built)) / (2 * _SOFT) + 0.5)
+    return 1 - smooth(2 * _built_at(hand, built, along) - 1) * begun
 
 
-def arm_end(hand: Hand, built: float) -> float:
+def arm_end(hand: Hand, built: Built) -> float:
     """Metres beyond the wrist from which on nothing of the photo's arm is there, nor hides what is behind."""
-    return hand.start + _SOFT if built == 1 else np.inf
+    begin = hand.bare if built.arm == 1 else hand.start if built.hand == 1 else np.inf
+    return begin + _SOFT
 
 
-def draw_hand(
-    hand: Hand, side: str, built: float, shape: np.ndarray, now: np.ndarray, view: Camera
-) -> list[Fragments]:
-    """The nearest fragments of a hand, and of the end of the arm that fills what gapes between the two, before the
-    camera `view`; none where it shows no hand. now (B,3,4): transforms of the pose; built: see built_share."""
-    mesh = _mesh(hand.to_row().tobytes(), np.asarray(shape, np.float32).tobytes(), side)
+def _begin(hand: Hand, built: Built) -> float:
+    """Metres beyond the wrist where what is built begins."""
+    return hand.bare if built.arm else hand.start
+
+
+def _built_at(hand: Hand, built: Built, along: np.ndarray) -> np.ndarray:
+    """(K,) f32: how far what lies so many metres (K,) beyond the wrist is built, where anything is."""
+    if not built.arm:
+        return np.full(len(along), built.hand, np.float32)
+    return built.arm + (built.hand - built.arm) * smooth((along - hand.start) / (2 * _SOFT) + 0.5)
+
+
+def draw_hand(hand: Hand, side: str, built: Built, shape: np.ndarray, now: np.ndarray, view: Camera) -> list[Fragments]:
+    """The nearest fragments of a hand and its arm, and of a stump that fills what gapes between these and the photo's
+    arm, before the camera `view`; none where it shows neither. now (B,3,4): transforms of the pose."""
+    begin = _begin(hand, built)
+    mesh = _mesh(hand.to_row().tobytes(), np.asarray(shape, np.float32).tobytes(), side, begin)
     space = skin(mesh.points, mesh.weights, now).astype(np.float32)
     window, corner = window_about(view.project(space), view)
     if window is None:
@@ -111,49 +160,69 @@ def draw_hand(
     hits = raster(points, faces, window.width, window.height)
     if not len(hits.pixel):
         return []
-    values = hits.take(faces, mesh.values)
-    along, light, normal = values[:, 0], values[:, 1], values[:, 2:]
-    toward = now[BONES.index(f"wrist.{side}"), 1, :3].astype(np.float32)
-    facing = np.abs(normal @ toward) / np.maximum(np.linalg.norm(normal, axis=1), 1e-6)
-    colour = hand.wrist + (hand.skin - hand.wrist) * smooth(along, hand.start, hand.start + _FLARE)[:, None]
-    light = light * (_SIDE + (1 - _SIDE) * facing)
-    light = 1 + (light - 1) * smooth(along, hand.start, hand.start + _FLARE)  # the arm before it is as the photo has it
-    colour = colour * light[:, None] ** _WARM
-    alpha = smooth((along - hand.start) / (2 * _SOFT) + 1.5)
+    toward = mesh.weights @ now[:, 1, :3]
+    facing = np.abs((mesh.normals * toward).sum(1)) / np.maximum(np.linalg.norm(toward, axis=1), 1e-6)
+    along, open_, facing = hits.take(faces, np.float32(np.column_stack([mesh.along, mesh.open, facing]))).T
+    edge_on = _SIDE + (1 - _SIDE) * facing
+    of_hand = smooth(along, hand.start, hand.start + _FLARE)
+    # the arm before a hand that alone is built is as the photo has it
+    light = (edge_on if built.arm else 1) * (1 - of_hand) + open_ * edge_on * of_hand
+    colour = (_arm_colour(hand, along) + (hand.skin - hand.wrist) * of_hand[:, None]) * light[:, None] ** _WARM
+    alpha = smooth((along - begin) / (2 * _SOFT) + 1.5)
+    share = smooth(2 * _built_at(hand, built, along))
+    before = -_BEFORE * (smooth(along, *_RISING) if built.arm else np.ones(len(along)))
     stump = alpha < 1
-    parts = (slice(None), alpha, -_BEFORE), (stump, np.ones(stump.sum(), np.float32), _BEHIND)
+    parts = (slice(None), alpha, before), (stump, np.ones(stump.sum(), np.float32), np.full(stump.sum(), _BEHIND))
     out = []
-    for where, share, back in parts:
-        depth = hits.depth[where] + np.float32(back)
-        sample = Samples(hits.pixel[where], np.float32(colour[where]), np.float32(share), depth)
-        drawn = to_pixels([sample], window, corner, view.width, HAND_SEEN)
-        out.append(drawn._replace(alpha=smooth(2 * built) * drawn.alpha))
+    for where, solid, back in parts:
+        depth = np.float32(hits.depth[where] + back)
+        sample = Samples(hits.pixel[where], np.float32(colour[where]), np.float32(solid * share[where]), depth)
+        out.append(to_pixels([sample], window, corner, view.width, HAND_SEEN))
     return out
 
 
+def _arm_colour(hand: Hand, along: np.ndarray) -> np.ndarray:
+    """(K,3): the arm's colours so many metres (K,) beyond the wrist."""
+    if not hand.bare:
+        return np.tile(hand.wrist, (len(along), 1))
+    places = [hand.bare, max(ELBOW, hand.bare / 2), 0.0]
+    channels = np.stack([hand.upper, hand.elbow, hand.wrist], -1)
+    return np.stack([np.interp(along, places, three) for three in channels], -1)
+
+
 @lru_cache(maxsize=16)
-def _mesh(row: bytes, shape: bytes, side: str) -> _Mesh:
+def _mesh(row: bytes, shape: bytes, side: str, begin: float) -> _Mesh:
     hand, figure = Hand.from_row(np.frombuffer(row, np.float32)), load_figure()
     build = np.frombuffer(shape, np.float32)
     rest = _gathered(figure.rest_vertices(build), side)
     along = beyond_wrist(rest, figure, build, side)
-    bones = [BONES.index(f"{bone}.{side}") for bone in ("lowerarm01", "wrist")]
-    arm = figure.weights[:, bones].sum(1) > 0.9
-    centre = rest[arm & (np.abs(along) < 0.01)].mean(0)
-    own = arm & (along > hand.start - _STUMP)
+    upper, lower, wrist = (figure.bone(f"{bone}.{side}") for bone in ("upperarm01", "lowerarm01", "wrist"))
+    fore = figure.weights[:, [lower, wrist]].sum(1) > 0.9
+    arm = figure.weights[:, [upper, lower, wrist]].sum(1) > 0.5 if begin < ELBOW / 2 else fore
+    own = arm & (along > begin - _STUMP)
     index, faces = np.unique(figure.faces[own[figure.faces].all(1)], return_inverse=True)
-    points, along, faces = rest[index], along[index], faces.reshape(-1, 3)
-    normal = vertex_normals(points, faces)
-    light = _DIM + (1 - _DIM) * _open(points, normal)
-    values = np.column_stack([along, light, normal]).astype(np.float32)
+    faces = faces.reshape(-1, 3)
+    normals = vertex_normals(rest[index], faces)
+    open_ = _DIM + (1 - _DIM) * _open(rest[index], normals)
+    joints = figure.rest_joints(build)
+    across = np.where(
+        (along[index] < ELBOW)[:, None],
+        _across(rest[index], joints[upper], joints[lower] - joints[upper]),
+        _across(rest[index], rest[fore & (np.abs(along) < 0.01)].mean(0), joints[wrist] - joints[lower]),
+    )
+    points, along = rest[index], along[index]
     # about the arm's axis the wrist is as wide as the photo's
-    joints = figure.rest_joints(build)[bones]
-    axis = (joints[1] - joints[0]) / np.linalg.norm(joints[1] - joints[0])
-    across = points - centre - ((points - centre) @ axis)[:, None] * axis
-    wide = hand.girth + (1 - hand.girth) * smooth(along, 0, _FLARE)
-    wide *= _SLIM + (1 - _SLIM) * smooth((along - hand.start) / (2 * _SOFT) + 1.5)
-    points = points + across * (wide - 1)[:, None] + hand.lie
-    return _Mesh(np.float32(points), figure.weights[index], faces, values)
+    wide = 1 + (hand.girth - 1) * smooth(along, *_GIRT) * (1 - smooth(along, 0, _FLARE))
+    wide *= _SLIM + (1 - _SLIM) * smooth((along - begin) / (2 * _SOFT) + 1.5)
+    points = points + across * (wide - 1)[:, None] + hand.lie * smooth(along, *_LAID)[:, None]
+    return _Mesh(np.float32(points), figure.weights[index], faces, along, open_, normals)
+
+
+def _across(points: np.ndarray, start: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """(N,3): the way from an axis through start (3,) to points (N,3)."""
+    axis = axis / np.linalg.norm(axis)
+    out = points - start
+    return out - (out @ axis)[:, None] * axis
 
 
 def _gathered(points: np.ndarray, side: str) -> np.ndarray:

@@ -1,5 +1,5 @@
 """What a photo tells of a hand: how well it shows it, where its skin begins, its colour, and how the arm before it lies
-beside the fitted one."""
+beside the fitted one; and of that arm how much of it is bare."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ _HIDDEN = 0.13  # of its seen pixels: what other things hide at most of a hand t
 _GIRTH = 0.8, 1.25  # of the fitted wrist
 _ARM = 0.3  # of the fitted forearm's pixels: an arm of which less is seen gets no hand
 _NEAR = 0.025  # metres to either side of the wrist
+ELBOW = -0.23  # metres beyond the wrist, of the figure
+_SHOULDER = -0.42
+_HALF = 0.06  # metres to either side of a place of the arm, where its colour is read
+_SHADED = 0.25  # of a bare arm's pixels are of the face's colour, where the most of it lies in its own shadow
+_LEAST_BARE = 0.12  # metres of arm that are worth to be built
+_IN_SIGHT = 0.4  # of the fitted bare arm's pixels
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class Hand(Extremity):
     built: whether it is to be built where the photo does not show it; shown: whether the photo shows it whole; start:
     metres beyond the wrist from which on the arm is bare skin; girth: how wide the wrist is, of the fitted one;
     lie (3,): shift in metres at rest that lays the hand onto the photo's arm; wrist and skin (3,): colours there and of
-    the hand, 0…255.
+    the hand, 0…255; bare: metres beyond the wrist, less than 0, from which on the whole arm is bare, 0 where that
+    is not worth to be built; elbow and upper (3,): colours there and where it begins.
     """
 
     built: bool
@@ -42,9 +49,12 @@ class Hand(Extremity):
     lie: np.ndarray
     wrist: np.ndarray
     skin: np.ndarray
+    bare: float
+    elbow: np.ndarray
+    upper: np.ndarray
 
 
-NO_HAND = Hand(False, True, 0.0, 1.0, *np.zeros((3, 3)))
+NO_HAND = Hand(False, True, 0.0, 1.0, *np.zeros((3, 3)), 0.0, *np.zeros((2, 3)))
 
 
 def beyond_wrist(points: np.ndarray, figure: Figure, shape: np.ndarray, side: str) -> np.ndarray:
@@ -69,21 +79,13 @@ def read_hand(
     hidden; bare (H,W) bool: of the face's colour; rest: front and
     back surface (N,3) of that arm at rest; body: shape, pose and camera of the photo; side: "L" or "R".
     """
-    shape, pose, camera = body
+    shape, camera = body[0], body[2]
     figure = load_figure()
-    bones = [figure.bone(f"{bone}.{side}") for bone in ("lowerarm01", "wrist")]
     points = figure.rest_vertices(shape)
-    space = camera.with_depth(skin(points, figure.weights, bone_transforms(figure, shape, pose)))
-    faces = figure.faces[(figure.weights[figure.faces][..., bones].sum(-1) > 0.9).all(1)]
-    hits = raster(space.astype(np.float32), faces, camera.width, camera.height)
-    along = np.zeros(own.size, np.float32)
-    fitted = np.zeros(own.size, bool)
-    fitted[hits.pixel] = True
-    along[hits.pixel] = hits.take(faces, beyond_wrist(points, figure, shape, side)[:, None].astype(np.float32))[:, 0]
-    fitted = fitted.reshape(own.shape)
+    along, fitted = _along(body, own.shape, ("lowerarm01", "wrist"), side)
     if not fitted.any() or not bare.any():
         return NO_HAND
-    along = bleed(along.reshape(own.shape), fitted)
+    whole = own
     near = grow(fitted, _OFF * camera.scale)
     own, extent = own & near, extent & near
     fore = fitted & (along < -_NEAR)
@@ -104,7 +106,54 @@ def read_hand(
     paint = _colour(colours, [hand & bare, near, own & bare, bare])
     wrist = _colour(colours, [near]) if near.sum() >= _LEAST else paint
     shown = seen > _WHOLE and hidden < _HIDDEN
-    return Hand(True, shown, max(start, 0.0), *_joint(rest, points, figure, shape, side), wrist, paint)
+    start = max(start, 0.0)
+    upward = _bare_arm(colours, whole, bare, body, side, wrist)
+    return Hand(True, shown, start, *_joint(rest, points, figure, shape, side), wrist, paint, *upward)
+
+
+def _along(
+    body: tuple[np.ndarray, Pose, Camera], size: tuple[int, int], of: tuple[str, ...], side: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W) f32 metres beyond the wrist at and about, and (H,W) bool where the photo's view shows, what of the fitted
+    body moves with these bones of a side."""
+    shape, pose, camera = body
+    figure = load_figure()
+    bones = [figure.bone(f"{bone}.{side}") for bone in of]
+    points = figure.rest_vertices(shape)
+    space = camera.with_depth(skin(points, figure.weights, bone_transforms(figure, shape, pose)))
+    faces = figure.faces[(figure.weights[figure.faces][..., bones].sum(-1) > 0.9).all(1)]
+    hits = raster(space.astype(np.float32), faces, camera.width, camera.height)
+    along = np.zeros(size[0] * size[1], np.float32)
+    fitted = np.zeros(len(along), bool)
+    fitted[hits.pixel] = True
+    along[hits.pixel] = hits.take(faces, beyond_wrist(points, figure, shape, side)[:, None].astype(np.float32))[:, 0]
+    fitted = fitted.reshape(size)
+    return (bleed(along.reshape(size), fitted) if fitted.any() else along.reshape(size)), fitted
+
+
+def _bare_arm(
+    colours: np.ndarray,
+    own: np.ndarray,
+    bare: np.ndarray,
+    body: tuple[np.ndarray, Pose, Camera],
+    side: str,
+    wrist: np.ndarray,
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """bare, elbow and upper of a hand with that colour (3,) at its wrist; the rest as for read_hand."""
+    along, fitted = _along(body, own.shape, ("upperarm01", "lowerarm01", "wrist"), side)
+    own = own & grow(fitted, _OFF * body[2].scale)
+    begin = 0.0
+    for low in np.arange(-_STEP, _SHOULDER, -_STEP):
+        there = own & (along >= low) & (along < low + _STEP)
+        if there.any() and (there & bare).sum() < _SHADED * there.sum():
+            break
+        begin = float(low)
+    reach = (along >= begin) & (along < 0)
+    if begin > -_LEAST_BARE or (own & reach).sum() < _IN_SIGHT * (fitted & reach).sum():
+        return 0.0, wrist, wrist
+    places = (own & bare & (np.abs(along - max(at, begin)) < _HALF) for at in (ELBOW, begin))
+    elbow, upper = (_colour(colours, [place, own & bare]) for place in places)
+    return begin, elbow, upper
 
 
 def _colour(colours: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
