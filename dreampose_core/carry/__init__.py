@@ -18,7 +18,7 @@ Both are done with what has folders of its own:
 head/         hair, face and nape that the photo does not show
 cloth/        cloth that goes on around the sides, hangs and swings
 feet/         feet and shoes as surfaces of their own
-hands/        hands the photo shows from another side          built.py     what feet and hands share
+hands/        hands and bent arms seen from another side        built.py     what feet and hands share
 """
 
 from dreampose_core.carry.cloth.skirt import STILL

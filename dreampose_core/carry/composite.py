@@ -10,12 +10,14 @@ from dreampose_core.carry.fragments import Fragments
 from dreampose_core.carry.views import ARM_L, ARM_R, TRUNK
 
 _STEP = 0.7  # pixels over which an outline is mixed, where a pixel has one sample
+_APART = 24  # of 255: colours that differ by so much beside each other are an edge
 
 
 def composite(
     layers: list[Fragments | None], hands: list[Fragments], count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Premultiplied colour (count,3), alpha (count,) and visibility (count,), all f32, nearest layer first.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Premultiplied colour (count,3), alpha (count,) and visibility (count,), all f32, nearest layer first; and
+    (count,) int8 which layer is seen most, -1 where there is none.
 
     Legs and feet stay behind the trunk, whatever their depth, so that they never break through a skirt.
     """
@@ -25,6 +27,7 @@ def composite(
     for layer in filter(None, layers):
         many[layer.pixel] += 1
     colour, alpha, visibility = np.zeros((count, 3), np.float32), *np.zeros((2, count), np.float32)
+    top = np.full(count, -1, np.int8)
     crowded = np.flatnonzero(many > 1)
     place = np.empty(count, np.int32)
     place[crowded] = np.arange(len(crowded))
@@ -38,6 +41,7 @@ def composite(
         pixel, own = layer.pixel[alone], layer.alpha[alone]
         colour[pixel], alpha[pixel] = layer.colour[alone] * own[:, None], own
         visibility[pixel] = layer.visibility[alone] * own
+        top[pixel] = i
         shared = ~alone
         at = place[layer.pixel[shared]]
         depth[i, at], part[i, at] = layer.depth[shared], layer.alpha[shared]
@@ -47,21 +51,31 @@ def composite(
         depth[i] = np.maximum(depth[i], trunk + 1e-3)
     free, mixed = np.ones(len(crowded), np.float32), np.zeros((len(crowded), 4), np.float32)
     column = np.arange(len(crowded))
+    most = np.zeros(len(crowded), np.float32)
     for layer in np.argsort(depth, 0):
         share = free * part[layer, column]
         mixed += share[:, None] * rest[layer, column]
         free -= share
+        top[crowded] = np.where(share > most, layer, top[crowded])
+        most = np.maximum(most, share)
     colour[crowded], visibility[crowded], alpha[crowded] = mixed[:, :3], mixed[:, 3], 1 - free
-    return colour, alpha, visibility
+    return colour, alpha, visibility, top
 
 
-def without_steps(colour: np.ndarray, alpha: np.ndarray) -> None:
-    """Mixes, in place, the outline's pixels of premultiplied colour (H,W,3) and alpha (H,W) with their neighbours: with
-    one sample a pixel it is a staircase."""
+def without_steps(colour: np.ndarray, alpha: np.ndarray, top: np.ndarray) -> None:
+    """Mixes, in place, the pixels of premultiplied colour (H,W,3) and alpha (H,W) with their neighbours at the outline,
+    and where another of the layers (H,W) int8 begins: with one sample a pixel these are staircases."""
     here = bounds(alpha > 0, 8 * _STEP)
-    colour, alpha = colour[here], alpha[here]
+    colour, alpha, top = colour[here], alpha[here], top[here]
     soft = cv2.GaussianBlur(alpha, (0, 0), _STEP)
     rim = np.abs(soft - alpha) > 0.02
+    for one, next_ in (
+        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
+        ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
+    ):
+        ends = (top[one] != top[next_]) & (np.abs(colour[one] - colour[next_]).max(-1) > _APART)
+        rim[one] |= ends
+        rim[next_] |= ends
     alpha[rim] = soft[rim]
     colour[rim] = cv2.GaussianBlur(colour, (0, 0), _STEP)[rim]
 

@@ -16,9 +16,10 @@ from dreampose_core.carry.feet.drawing import built_share, draw_foot, leg_share,
 from dreampose_core.carry.feet.footwear import Footwear
 from dreampose_core.carry.fill import bounds
 from dreampose_core.carry.fragments import Fragments, draw_layer
-from dreampose_core.carry.hands.drawing import Built, arm_end, arm_share, draw_hand, steady_hands
-from dreampose_core.carry.hands.drawing import built_share as hand_built
+from dreampose_core.carry.hands.drawing import draw_hand
 from dreampose_core.carry.hands.reading import Hand
+from dreampose_core.carry.hands.share import Built, arm_end, arm_share, steady_hands
+from dreampose_core.carry.hands.share import built_share as hand_built
 from dreampose_core.carry.light import brightness
 from dreampose_core.carry.matte import DESIGN_ROWS
 from dreampose_core.carry.sheet import Sheet
@@ -85,12 +86,12 @@ def carry(sheet: Sheet, pose: Pose, swing: Sequence[float] = STILL) -> Carried:
     _part_legs(layers, size, fine * height / DESIGN_ROWS)
     layers += _feet(sheet, layers, transforms, camera)
     hands = [part for _, _, parts in built.values() for part in parts]
-    colour, alpha, visibility = composite(layers, hands, height * width * fine**2)
+    colour, alpha, visibility, top = composite(layers, hands, height * width * fine**2)
     colour = average(colour.reshape(*size, 3), fine)
     alpha = average(alpha.reshape(size), fine)
     visibility = average(visibility.reshape(size), fine)
     if fine == 1:
-        without_steps(colour, alpha)
+        without_steps(colour, alpha, top.reshape(size))
     ground = 1 - alpha
     if sheet.shade > _LEAST_SHADE:
         ground *= 1 - sheet.shade * (1 - contact_shadow(alpha))

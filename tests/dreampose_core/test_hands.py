@@ -8,8 +8,9 @@ import pytest
 
 from dreampose_core.carry import Carried, Sheet, carry, for_film, make_sheet
 from dreampose_core.carry.built import SIDES
-from dreampose_core.carry.hands.drawing import Built, arm_end, arm_share, built_share, draw_hand
+from dreampose_core.carry.hands.drawing import draw_hand
 from dreampose_core.carry.hands.reading import _CUFFS, NO_HAND, Hand, beyond_wrist, read_hand
+from dreampose_core.carry.hands.share import Built, arm_end, arm_share, built_share
 from dreampose_core.carry.views import ARM_L, ARM_R, LOWER_ARM_PARTS, UPPER_ARM_PARTS, part_groups
 from pose_tools.body.figure import BONES, Camera, Pose, bone_transforms, load_figure
 from pose_tools.body.fit import FittedBody

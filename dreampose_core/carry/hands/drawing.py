@@ -4,7 +4,6 @@ there the photo shows but a fold of the crook of an elbow."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,20 +14,14 @@ from scipy.spatial import cKDTree
 
 from dreampose_core.carry.built import Fragments, Samples, to_pixels, vertex_normals, window_about
 from dreampose_core.carry.fill import smooth
-from dreampose_core.carry.hands.reading import ELBOW, Hand, beyond_wrist
+from dreampose_core.carry.hands.reading import ELBOW, SHOULDER, Hand, beyond_wrist
+from dreampose_core.carry.hands.share import SOFT, Built, begin, built_at
 from pose_tools.body.camera import Camera
-from pose_tools.body.figure import BONES, load_figure, rotation_matrices, skin
+from pose_tools.body.figure import load_figure, rotation_matrices, skin
 from pose_tools.body.raster import areas, raster
 
 HAND_SEEN = 0.15  # visibility of a hand that is built: its form is the figure's, its colour is the photo's
-_LIKE, _UNLIKE = np.radians([28, 35])  # of a hand's turn away from the photo's view: the photo's hand, the built one
-_BRUSHED = np.radians(46)  # of it in a whole film: less far the photo's hand is looked at rather than a change
-_HIDDEN = np.radians([3, 9])  # the same of a hand that the photo hardly shows
-_MOVED = 0.004, 0.015  # metres that such a hand moves beside the hips: as it was, and out from behind what hides it
-_SOFT = 0.008  # metres over which arm and hand pass into each other
 _BEFORE = 0.025  # metres by which a hand stands out before cloth, which lies on the body beside it and not in it
-_CROOKED = np.radians([20, 45])  # by which an elbow is straighter than in the photo: the photo's arm, the built one
-_STRAIGHTENED = np.radians(50)  # of it in a whole film: less far the photo's arm is looked at rather than a change
 _STUMP = 0.04  # metres of arm that are built before the hand, behind the photo's arm: where that is seen from its end
 _BEHIND, _SLIM = 0.03, 0.85  # metres by which it stands back, and its width
 _FLARE = 0.05  # metres beyond the wrist up to which the hand follows the arm's girth
@@ -54,102 +47,11 @@ class _Mesh(NamedTuple):
     normals: np.ndarray
 
 
-class Built(NamedTuple):
-    """0…1 how far a hand, and at most as far the bare arm before it, are the built ones."""
-
-    hand: float
-    arm: float
-
-
-def built_share(hand: Hand, side: str, photo: np.ndarray, now: np.ndarray) -> Built:
-    """How far hand and arm are built, from the transforms (B,3,4) of the photo's pose and of this one.
-
-    What the photo shows of a hand stays true while the hand turns in the picture's plane; but what is torn out from
-    behind something is not even then."""
-    if not hand.built:
-        return Built(0.0, 0.0)
-    arm = _share(_straightened(side, photo, now), *_CROOKED) if hand.bare < 0 else 0.0
-    return Built(max(arm, _hand_share(hand, side, photo, now)), arm)
-
-
-def _hand_share(hand: Hand, side: str, photo: np.ndarray, now: np.ndarray) -> float:
-    bone = BONES.index(f"wrist.{side}")
-    if hand.shown:
-        return _share(_away(bone, photo, now), _LIKE, _UNLIKE)
-    first, second = photo[bone, :, :3], now[bone, :, :3]
-    turned = np.arccos(np.clip((np.trace(first @ second.T) - 1) / 2, -1, 1))
-    wrist = np.append(load_figure().joints[bone], 1)
-    before, after = (pose[0, :, :3].T @ (pose[bone] @ wrist - pose[0, :, 3]) for pose in (photo, now))
-    return max(_share(turned, *_HIDDEN), _share(np.linalg.norm(after - before), *_MOVED))
-
-
-def steady_hands(table: np.ndarray, photo: np.ndarray, film: list[np.ndarray]) -> np.ndarray:
-    """The rows (2,C) of a sheet's hands for a film with these transforms (B,3,4): of a hand that the photo shows and
-    that swings out of its view only a little nothing is built, nor of an arm that is hardly straightened, or they would
-    change their looks for a few frames."""
-    rows = []
-    for side, hand in Hand.each(table):
-        bone = BONES.index(f"wrist.{side}")
-        straight = max((_straightened(side, photo, now) for now in film), default=0.0)
-        away = max((_away(bone, photo, now) for now in film), default=0.0)
-        bare = hand.bare if straight >= _STRAIGHTENED else 0.0
-        built = hand.built and (bare < 0 or not hand.shown or away >= _BRUSHED)
-        rows.append(replace(hand, bare=bare, built=built).to_row())
-    return np.stack(rows)
-
-
-def _straightened(side: str, photo: np.ndarray, now: np.ndarray) -> float:
-    """Radians by which the elbow is straighter than in the photo."""
-    bones = [BONES.index(f"{bone}.{side}") for bone in ("upperarm01", "lowerarm01", "wrist")]
-    bends = []
-    for pose in (photo, now):
-        shoulder, elbow, wrist = (pose[bone] @ np.append(load_figure().joints[bone], 1) for bone in bones)
-        first, second = elbow - shoulder, wrist - elbow
-        cosine = first @ second / (np.linalg.norm(first) * np.linalg.norm(second))
-        bends.append(np.arccos(np.clip(cosine, -1, 1)))
-    return float(bends[0] - bends[1])
-
-
-def _away(bone: int, photo: np.ndarray, now: np.ndarray) -> float:
-    """Radians by which a bone has turned away from the photo's view."""
-    return float(np.arccos(np.clip(photo[bone, 1, :3] @ now[bone, 1, :3], -1, 1)))
-
-
-def _share(value: float, low: float, high: float) -> float:
-    return float(np.clip((value - low) / (high - low), 0, 1))
-
-
-def arm_share(hand: Hand, built: Built, along: np.ndarray) -> np.ndarray:
-    """(K,) f32: how much of the photo's arm stays so many metres (K,) beyond the wrist.
-
-    What is built comes before the photo's goes, so that one never sees through both."""
-    begun = smooth((along - _begin(hand, built)) / (2 * _SOFT) + 0.5)
-    return 1 - smooth(2 * _built_at(hand, built, along) - 1) * begun
-
-
-def arm_end(hand: Hand, built: Built) -> float:
-    """Metres beyond the wrist from which on nothing of the photo's arm is there, nor hides what is behind."""
-    begin = hand.bare if built.arm == 1 else hand.start if built.hand == 1 else np.inf
-    return begin + _SOFT
-
-
-def _begin(hand: Hand, built: Built) -> float:
-    """Metres beyond the wrist where what is built begins."""
-    return hand.bare if built.arm else hand.start
-
-
-def _built_at(hand: Hand, built: Built, along: np.ndarray) -> np.ndarray:
-    """(K,) f32: how far what lies so many metres (K,) beyond the wrist is built, where anything is."""
-    if not built.arm:
-        return np.full(len(along), built.hand, np.float32)
-    return built.arm + (built.hand - built.arm) * smooth((along - hand.start) / (2 * _SOFT) + 0.5)
-
-
 def draw_hand(hand: Hand, side: str, built: Built, shape: np.ndarray, now: np.ndarray, view: Camera) -> list[Fragments]:
     """The nearest fragments of a hand and its arm, and of a stump that fills what gapes between these and the photo's
     arm, before the camera `view`; none where it shows neither. now (B,3,4): transforms of the pose."""
-    begin = _begin(hand, built)
-    mesh = _mesh(hand.to_row().tobytes(), np.asarray(shape, np.float32).tobytes(), side, begin)
+    first = begin(hand, built)
+    mesh = _mesh(hand.to_row().tobytes(), np.asarray(shape, np.float32).tobytes(), side, first)
     space = skin(mesh.points, mesh.weights, now).astype(np.float32)
     window, corner = window_about(view.project(space), view)
     if window is None:
@@ -168,8 +70,8 @@ def draw_hand(hand: Hand, side: str, built: Built, shape: np.ndarray, now: np.nd
     # the arm before a hand that alone is built is as the photo has it
     light = (edge_on if built.arm else 1) * (1 - of_hand) + open_ * edge_on * of_hand
     colour = (_arm_colour(hand, along) + (hand.skin - hand.wrist) * of_hand[:, None]) * light[:, None] ** _WARM
-    alpha = smooth((along - begin) / (2 * _SOFT) + 1.5)
-    share = smooth(2 * _built_at(hand, built, along))
+    alpha = smooth((along - first) / (2 * SOFT) + 1.5)
+    share = smooth(2 * built_at(hand, built, along))
     before = -_BEFORE * (smooth(along, *_RISING) if built.arm else np.ones(len(along)))
     stump = alpha < 1
     parts = (slice(None), alpha, before), (stump, np.ones(stump.sum(), np.float32), np.full(stump.sum(), _BEHIND))
@@ -185,21 +87,22 @@ def _arm_colour(hand: Hand, along: np.ndarray) -> np.ndarray:
     """(K,3): the arm's colours so many metres (K,) beyond the wrist."""
     if not hand.bare:
         return np.tile(hand.wrist, (len(along), 1))
-    places = [hand.bare, max(ELBOW, hand.bare / 2), 0.0]
+    first = max(hand.bare, SHOULDER)
+    places = [first, max(ELBOW, first / 2), 0.0]
     channels = np.stack([hand.upper, hand.elbow, hand.wrist], -1)
     return np.stack([np.interp(along, places, three) for three in channels], -1)
 
 
 @lru_cache(maxsize=16)
-def _mesh(row: bytes, shape: bytes, side: str, begin: float) -> _Mesh:
+def _mesh(row: bytes, shape: bytes, side: str, first: float) -> _Mesh:
     hand, figure = Hand.from_row(np.frombuffer(row, np.float32)), load_figure()
     build = np.frombuffer(shape, np.float32)
     rest = _gathered(figure.rest_vertices(build), side)
     along = beyond_wrist(rest, figure, build, side)
     upper, lower, wrist = (figure.bone(f"{bone}.{side}") for bone in ("upperarm01", "lowerarm01", "wrist"))
     fore = figure.weights[:, [lower, wrist]].sum(1) > 0.9
-    arm = figure.weights[:, [upper, lower, wrist]].sum(1) > 0.5 if begin < ELBOW / 2 else fore
-    own = arm & (along > begin - _STUMP)
+    arm = figure.weights[:, [upper, lower, wrist]].sum(1) > 0.5 if first < ELBOW / 2 else fore
+    own = arm & (along > first - _STUMP)
     index, faces = np.unique(figure.faces[own[figure.faces].all(1)], return_inverse=True)
     faces = faces.reshape(-1, 3)
     normals = vertex_normals(rest[index], faces)
@@ -213,7 +116,7 @@ def _mesh(row: bytes, shape: bytes, side: str, begin: float) -> _Mesh:
     points, along = rest[index], along[index]
     # about the arm's axis the wrist is as wide as the photo's
     wide = 1 + (hand.girth - 1) * smooth(along, *_GIRT) * (1 - smooth(along, 0, _FLARE))
-    wide *= _SLIM + (1 - _SLIM) * smooth((along - begin) / (2 * _SOFT) + 1.5)
+    wide *= _SLIM + (1 - _SLIM) * smooth((along - first) / (2 * SOFT) + 1.5)
     points = points + across * (wide - 1)[:, None] + hand.lie * smooth(along, *_LAID)[:, None]
     return _Mesh(np.float32(points), figure.weights[index], faces, along, open_, normals)
 

@@ -23,8 +23,8 @@ _HIDDEN = 0.13  # of its seen pixels: what other things hide at most of a hand t
 _GIRTH = 0.8, 1.25  # of the fitted wrist
 _ARM = 0.3  # of the fitted forearm's pixels: an arm of which less is seen gets no hand
 _NEAR = 0.025  # metres to either side of the wrist
-ELBOW = -0.23  # metres beyond the wrist, of the figure
-_SHOULDER = -0.42
+WHOLE_ARM = 0.6  # more than there is of an arm before its wrist
+SHOULDER, ELBOW = -0.4, -0.23  # metres beyond the wrist, of the figure
 _HALF = 0.06  # metres to either side of a place of the arm, where its colour is read
 _SHADED = 0.25  # of a bare arm's pixels are of the face's colour, where the most of it lies in its own shadow
 _LEAST_BARE = 0.12  # metres of arm that are worth to be built
@@ -38,8 +38,9 @@ class Hand(Extremity):
     built: whether it is to be built where the photo does not show it; shown: whether the photo shows it whole; start:
     metres beyond the wrist from which on the arm is bare skin; girth: how wide the wrist is, of the fitted one;
     lie (3,): shift in metres at rest that lays the hand onto the photo's arm; wrist and skin (3,): colours there and of
-    the hand, 0…255; bare: metres beyond the wrist, less than 0, from which on the whole arm is bare, 0 where that
-    is not worth to be built; elbow and upper (3,): colours there and where it begins.
+    the hand, 0…255; bare: metres beyond the wrist, less than 0, from which on the whole arm is bare, -WHOLE_ARM where
+    it is up to the shoulder, 0 where that is not worth to be built; elbow and upper (3,): colours there and where it
+    begins.
     """
 
     built: bool
@@ -143,15 +144,17 @@ def _bare_arm(
     along, fitted = _along(body, own.shape, ("upperarm01", "lowerarm01", "wrist"), side)
     own = own & grow(fitted, _OFF * body[2].scale)
     begin = 0.0
-    for low in np.arange(-_STEP, _SHOULDER, -_STEP):
+    for low in np.arange(-_STEP, SHOULDER, -_STEP):
         there = own & (along >= low) & (along < low + _STEP)
         if there.any() and (there & bare).sum() < _SHADED * there.sum():
             break
         begin = float(low)
+    else:
+        begin = -WHOLE_ARM
     reach = (along >= begin) & (along < 0)
     if begin > -_LEAST_BARE or (own & reach).sum() < _IN_SIGHT * (fitted & reach).sum():
         return 0.0, wrist, wrist
-    places = (own & bare & (np.abs(along - max(at, begin)) < _HALF) for at in (ELBOW, begin))
+    places = (own & bare & (np.abs(along - max(at, begin)) < _HALF) for at in (ELBOW, SHOULDER))
     elbow, upper = (_colour(colours, [place, own & bare]) for place in places)
     return begin, elbow, upper
 
