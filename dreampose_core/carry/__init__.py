@@ -2,7 +2,8 @@
 
 Of the photo a sheet is made:
 sheet.py      Sheet, make_sheet: the person as surfaces in layers
-matte.py      alpha, clean colours, completed background       backdrop.py  plain backdrops; shadows that go along
+matte.py      alpha, clean colours                             backdrop.py  plain backdrops; shadows that go along
+scenery.py    what is behind the person in a room or outdoors
 views.py      the fitted body, group by group                  layers.py    which pixel is body, leg or arm
 extents.py    where a layer goes on behind another             sides.py     the trunk's sides behind arms
 textures.py   colours of a layer's front and back

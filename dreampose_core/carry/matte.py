@@ -12,6 +12,7 @@ import numpy as np
 
 from dreampose_core.carry.backdrop import plain_backdrop, shade_at_feet
 from dreampose_core.carry.fill import bleed, disc, distance, grow, shrink, smooth_fill
+from dreampose_core.carry.scenery import complete_scene
 
 DESIGN_ROWS = 320
 _PRINTED = 0.02  # of the person: has the background's colour
@@ -203,18 +204,15 @@ def _clean_colours(photo: np.ndarray, alpha: np.ndarray, unit: float) -> np.ndar
 
 
 def _complete(photo: np.ndarray, person: np.ndarray, unit: float) -> np.ndarray:
-    """The photo with the person filled in from around, and with the grain of what is around; a plain backdrop also
-    without the person's shadow."""
+    """The photo with the person filled in from around; a plain backdrop also without the person's shadow, and with the
+    grain of what is around."""
     hidden = grow(person, 2 * unit)
     if hidden.all():
         return photo.copy()
-    image = photo.astype(np.float32)
     filled = plain_backdrop(photo, ~hidden, unit)
     if filled is None:
-        smooth = smooth_fill(image, ~hidden, 30)
-        across, trust = _across(image, ~hidden, unit)
-        filled = smooth + (across - smooth) * cv2.GaussianBlur(trust, (0, 0), 1.5 * unit)[..., None]
-        filled = np.where(hidden[..., None], filled, image)
+        return np.clip(complete_scene(photo, ~hidden) + 0.5, 0, 255).astype(np.uint8)
+    image = photo.astype(np.float32)
     made = np.abs(filled - image).max(-1, keepdims=True) > 3  # the rest has the photo's own grain
     detail = image - cv2.GaussianBlur(image, (0, 0), 1.2)
     ring = grow(hidden, 12 * unit) & ~grow(hidden, 2 * unit)
@@ -222,27 +220,3 @@ def _complete(photo: np.ndarray, person: np.ndarray, unit: float) -> np.ndarray:
     grain = np.random.default_rng(0).standard_normal(photo.shape[:2]).astype(np.float32)[..., None]
     filled += min(float(spread), 4.0) * grain * (hidden[..., None] | made)
     return np.clip(filled + 0.5, 0, 255).astype(np.uint8)
-
-
-def _across(image: np.ndarray, known: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
-    """The unknown pixels filled row by row with the mirrored left and right surroundings, which keeps skylines,
-    floors and textures whole where a smooth fill leaves a smudge; and (h,w) f32 how far the two sides agree."""
-    height, width = known.shape
-    x = np.broadcast_to(np.arange(width), known.shape)
-    left = np.maximum.accumulate(np.where(known, x, -1), 1)
-    right = np.minimum.accumulate(np.where(known, x, width)[:, ::-1], 1)[:, ::-1]
-    y = np.arange(height)[:, None]
-
-    def side(border: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        border = np.clip(border, 0, width - 1)
-        mirrored = np.clip(2 * border - x, 0, width - 1)
-        usable = known[y, mirrored]
-        return image[y, np.where(usable, mirrored, border)], image[y, border]
-
-    (from_left, at_left), (from_right, at_right) = side(left), side(right)
-    step = cv2.GaussianBlur(np.linalg.norm(at_left - at_right, axis=-1), (0, 0), 2 * unit)
-    odds = np.linalg.norm(cv2.GaussianBlur(from_left - from_right, (0, 0), 3 * unit), axis=-1)
-    step = np.maximum(step, 1.5 * odds)
-    share = ((x - left) / np.maximum(right - left, 1)).astype(np.float32)[..., None]
-    both = (left >= 0) & (right < width) & ~known
-    return from_left * (1 - share) + from_right * share, both * np.exp(-((step / 22) ** 2)).astype(np.float32)
