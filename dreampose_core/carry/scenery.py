@@ -22,7 +22,7 @@ _ALIKE = 22  # levels by which the two sides of one wall may differ
 _BEND, _BENT = 60, 6  # levels that a seam costs for each pixel aside, and pixels from which on it may go anywhere
 _EDGE = 120  # levels, of three channels: a step from row to row that is as sure as any larger one
 _PATCH = 3  # pixels from a patch's middle to its border
-_TURNED = np.mgrid[-_PATCH : _PATCH + 1, -_PATCH : _PATCH + 1].reshape(2, -1).T
+_ABOUT = np.mgrid[-_PATCH : _PATCH + 1, -_PATCH : _PATCH + 1].reshape(2, -1).T  # its pixels
 _AXES = 16  # principal components by which patches are compared
 _BELOW, _ASIDE = 105, 32  # levels of a patch for the picture's height below or beside: floors stay down, walls upright
 _LEAST = 50  # patches to choose from
@@ -157,7 +157,7 @@ def _vote(
     (N,2) from those at origin (N,2), so many pixels about each."""
     size = np.array(hole.shape)
     total = np.zeros((hole.size, 4))
-    for shift in _TURNED[np.abs(_TURNED).max(1) <= reach]:
+    for shift in _ABOUT[np.abs(_ABOUT).max(1) <= reach]:
         there, here = to + shift, origin + shift
         fits = ((there >= 0) & (there < size) & (here >= 0) & (here < size)).all(1)
         fits[fits] = hole[tuple(there[fits].T)]
