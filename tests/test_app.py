@@ -397,7 +397,7 @@ def test_the_latest_of_two_choices_in_one_moment_is_put_on_the_photo(desk, examp
     def motion_of(look: str) -> str:
         return jobs.status(library, look).settings["motion"]
 
-    now = choose("second", "first", None)  # it saw no photo
+    now = choose("second", None, None, "first")  # it saw no photo
     assert now["fitting"] is None and now["fit_timer"]["active"]
     now |= fit(photo, None, "first")  # and this one the motion before, and ends last
     assert motion_of(now["fitting"]) == "first"
@@ -418,7 +418,7 @@ def test_a_motion_is_put_on_the_photo_where_no_worker_is(served, desk, example_p
     library = desk.house.enter(None)
     add_motion(library, "own", tmp_path / "made")
     onto = str(example_photo), None, "own"
-    chosen = desk.motions.choose(library.visitor, "own", None, str(example_photo))
+    chosen = desk.motions.choose(library.visitor, "own", str(example_photo), None, None)
     assert (chosen["frames"]["value"], chosen["frames"]["maximum"], chosen["fps"]) == (150, 150, 15.0)
     assert desk.motions.pace(library.visitor, "own", 6)["frames"]["value"] == 60
     until = time.monotonic() + 60
@@ -429,7 +429,7 @@ def test_a_motion_is_put_on_the_photo_where_no_worker_is(served, desk, example_p
     assert len(told["fit"]["pictures"]) == 5 and told["fit"]["body"]
     again = desk.motions.poll_fitting(library.visitor, *onto, state[0], told["fitted"])
     assert again == {"fit_timer": {"active": False}}
-    assert desk.motions.choose(library.visitor, "catwalk", "own")["own"] is None
+    assert desk.motions.choose(library.visitor, "catwalk", None, None, "own")["own"] is None
     desk.motions.drop(library.visitor, "own", "own")
     assert not Path(chosen["preview"]).exists(), "what is deleted can be fetched no more"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dreampose_core.carry.fill import bounds
+from dreampose_core.carry.fill import NEIGHBOURS, bounds
 from dreampose_core.carry.fragments import Fragments
 from dreampose_core.carry.views import ARM_L, ARM_R, TRUNK
 
@@ -51,31 +51,29 @@ def composite(
         depth[i] = np.maximum(depth[i], trunk + 1e-3)
     free, mixed = np.ones(len(crowded), np.float32), np.zeros((len(crowded), 4), np.float32)
     column = np.arange(len(crowded))
-    most = np.zeros(len(crowded), np.float32)
+    first, most = np.full(len(crowded), -1, np.int8), np.zeros(len(crowded), np.float32)
     for layer in np.argsort(depth, 0):
         share = free * part[layer, column]
         mixed += share[:, None] * rest[layer, column]
         free -= share
-        top[crowded] = np.where(share > most, layer, top[crowded])
+        first = np.where(share > most, layer, first)
         most = np.maximum(most, share)
     colour[crowded], visibility[crowded], alpha[crowded] = mixed[:, :3], mixed[:, 3], 1 - free
+    top[crowded] = first
     return colour, alpha, visibility, top
 
 
 def without_steps(colour: np.ndarray, alpha: np.ndarray, top: np.ndarray) -> None:
     """Mixes, in place, the pixels of premultiplied colour (H,W,3) and alpha (H,W) with their neighbours at the outline,
     and where another of the layers (H,W) int8 begins: with one sample a pixel these are staircases."""
-    here = bounds(alpha > 0, 8 * _STEP)
-    colour, alpha, top = colour[here], alpha[here], top[here]
+    person = bounds(alpha > 0, 8 * _STEP)
+    colour, alpha, top = colour[person], alpha[person], top[person]
     soft = cv2.GaussianBlur(alpha, (0, 0), _STEP)
     rim = np.abs(soft - alpha) > 0.02
-    for one, next_ in (
-        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
-        ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
-    ):
-        ends = (top[one] != top[next_]) & (np.abs(colour[one] - colour[next_]).max(-1) > _APART)
-        rim[one] |= ends
-        rim[next_] |= ends
+    for here, there in NEIGHBOURS:
+        ends = (top[here] != top[there]) & (np.abs(colour[here] - colour[there]).max(-1) > _APART)
+        rim[here] |= ends
+        rim[there] |= ends
     alpha[rim] = soft[rim]
     colour[rim] = cv2.GaussianBlur(colour, (0, 0), _STEP)[rim]
 

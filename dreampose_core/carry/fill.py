@@ -7,6 +7,12 @@ import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+# of a picture (H,W): each pixel and the next one in its row, each and the next one in its column
+NEIGHBOURS = (
+    ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
+    ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
+)
+
 
 def disc(radius: float) -> np.ndarray:
     """A round structuring element of that radius in pixels."""

@@ -14,7 +14,7 @@ from scipy.sparse.linalg import splu
 
 from dreampose_core.carry.colours import log_ratio, skin_like
 from dreampose_core.carry.extents import extents, overlap_shoulders
-from dreampose_core.carry.fill import between, bleed, distance, grow, shrink, signed_distance
+from dreampose_core.carry.fill import NEIGHBOURS, between, bleed, distance, grow, shrink, signed_distance
 from dreampose_core.carry.sides import beyond_slits, even_sides
 from dreampose_core.carry.views import (
     ARM_L,
@@ -187,10 +187,7 @@ def _random_walk(lab: np.ndarray, person: np.ndarray, cost: np.ndarray) -> np.nd
     count = int(person.sum())
     index[person] = np.arange(count)
     pairs, weights = [], []
-    for here, there in (
-        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
-        ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
-    ):
+    for here, there in NEIGHBOURS:
         joined = person[here] & person[there]
         step = ((lab[here] - lab[there]) ** 2).sum(-1)[joined]
         pairs.append(np.stack([index[here][joined], index[there][joined]]))

@@ -7,8 +7,6 @@ completion of video, PAMI 2007).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 from scipy.spatial import cKDTree
@@ -16,7 +14,7 @@ from scipy.spatial import cKDTree
 from dreampose_core.carry.fill import distance, smooth_fill
 
 _PIXELS = (64 * 80, 128 * 160)  # of the pictures that are worked on one after the other
-_ROUNDS = (5, 3)  # of search and vote at each
+_ROUNDS = (5, 3)  # of search at each, with a vote between two
 _BESIDE = 6  # pixels beside the person from which a row's colour comes
 _ALIKE = 22  # levels by which the two sides of one wall may differ
 _BEND, _BENT = 60, 6  # levels that a seam costs for each pixel aside, and pixels from which on it may go anywhere
@@ -29,23 +27,16 @@ _LEAST = 50  # patches to choose from
 _INWARD = 8  # pixels over which what is near the border is surer
 
 
-class _Sources(NamedTuple):
-    """y, x (h,w): the pixel from which each one was taken."""
-
-    y: np.ndarray
-    x: np.ndarray
-
-
 def complete_scene(photo: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(H,W,3) f32: photo (H,W,3) uint8 with what is not known (H,W) bool filled in; something must be known."""
-    filled, sources = None, None
+    sources = None
     for pixels, rounds in zip(_PIXELS, _ROUNDS, strict=True):
         image, there = _reduced(photo, known, pixels)
         filled = _up_to_seam(image, there) if sources is None else _taken(image, there, sources, 1)
-        found = _from_patches(filled, there, rounds)
+        found = _like_patches(filled, there, rounds)
         if found is None:
             break
-        filled, sources = found
+        sources = found
     if sources is None:
         guess = cv2.resize(filled, known.shape[::-1], interpolation=cv2.INTER_LINEAR)
         return np.where(known[..., None], photo, guess).astype(np.float32)
@@ -117,8 +108,9 @@ def _steps(ways: np.ndarray, row: np.ndarray) -> np.ndarray:
     return np.minimum(np.abs(ways - row).sum(-1), _EDGE).sum(-1)
 
 
-def _from_patches(image: np.ndarray, known: np.ndarray, rounds: int) -> tuple[np.ndarray, _Sources] | None:
-    """image (h,w,3) f32 with what is not known made of patches that are, and which; None where there are too few."""
+def _like_patches(image: np.ndarray, known: np.ndarray, rounds: int) -> np.ndarray | None:
+    """(h,w,2): for each pixel, y and x of the middle of the known patch that is most like what is there in image
+    (h,w,3) f32, in which what is not known is made of these from round to round; None where there are too few."""
     height, width = known.shape
     whole = cv2.erode(known.astype(np.uint8), np.ones((2 * _PATCH + 1,) * 2), borderType=cv2.BORDER_REPLICATE) > 0
     wanted = ~whole
@@ -132,14 +124,18 @@ def _from_patches(image: np.ndarray, known: np.ndarray, rounds: int) -> tuple[np
     axes = np.linalg.eigh(apart.T.astype(np.float64) @ apart)[1][:, -_AXES:]
     tree = cKDTree(np.concatenate([apart @ axes, choice * lie], 1))
     surer = np.exp(-distance(known)[wanted] / _INWARD)
-    nearest = np.zeros(len(places), int)
-    for _ in range(rounds):
-        far, nearest = tree.query(np.concatenate([(_patches(image, places) - mean) @ axes, places * lie], 1), eps=0.5)
+
+    def most_like(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return tree.query(np.concatenate([(_patches(image, places) - mean) @ axes, places * lie], 1), eps=0.5)
+
+    far, nearest = most_like(image)
+    for _ in range(rounds - 1):
         usual = 2 * np.quantile(far, 0.75) ** 2 + 1e-6
         image = _vote(image, ~known, places, choice[nearest], surer * np.exp(-(far**2) / usual), _PATCH)
-    y, x = np.mgrid[:height, :width]
-    y[wanted], x[wanted] = choice[nearest].T
-    return image, _Sources(y, x)
+        far, nearest = most_like(image)
+    sources = np.stack(np.mgrid[:height, :width], -1)
+    sources[wanted] = choice[nearest]
+    return sources
 
 
 def _patches(image: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -171,12 +167,11 @@ def _vote(
     return out
 
 
-def _taken(image: np.ndarray, known: np.ndarray, sources: _Sources, reach: int) -> np.ndarray:
-    """image (H,W,3) f32 with what is not known taken from where a smaller picture took it, mixed over so many
-    pixels."""
-    size, small = np.array(known.shape), np.array(sources.y.shape)
+def _taken(image: np.ndarray, known: np.ndarray, sources: np.ndarray, reach: int) -> np.ndarray:
+    """image (H,W,3) f32 with what is not known taken from where a smaller picture took it, sources (h,w,2), mixed over
+    so many pixels."""
+    size, small = np.array(known.shape), np.array(sources.shape[:2])
     to = np.argwhere(~known)
     at = np.minimum((to * small / size).astype(int), small - 1)
-    begin = np.stack([sources.y[tuple(at.T)], sources.x[tuple(at.T)]], 1)
-    origin = np.clip(np.rint(to + (begin - at) * size / small), 0, size - 1).astype(int)
+    origin = np.clip(np.rint(to + (sources[tuple(at.T)] - at) * size / small), 0, size - 1).astype(int)
     return _vote(image, ~known, to, origin, known[tuple(origin.T)] + 1e-6, reach)

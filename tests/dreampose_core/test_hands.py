@@ -119,7 +119,9 @@ def test_a_hand_in_sight_that_swings_a_little_keeps_its_looks_through_a_film(she
         assert [hand.built for _, hand in Hand.each(for_film(one, film(degrees)).hands)] == [built] * 2
 
 
-@pytest.mark.parametrize("built", [(0.3, 0), (0.5, 0), (0.7, 0), (1, 0), (0.6, 0.3), (1, 0.5), (1, 0.7), (1, 1)])
+@pytest.mark.parametrize(
+    "built", [(0, 0), (0.3, 0), (0.5, 0), (0.7, 0), (1, 0), (0.6, 0.3), (1, 0.5), (1, 0.7), (1, 1)]
+)
 def test_arm_and_hand_never_let_one_see_through_both(built):
     built = Built(*built)
     colours = dict.fromkeys(("skin", "wrist", "elbow", "upper"), np.array(BODY, float))
@@ -140,7 +142,7 @@ def _halves(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return row > np.quantile(row, 0.75), row < np.quantile(row, 0.25)
 
 
-def test_how_far_an_arm_is_bare_is_read(sheet):
+def test_how_far_an_arm_is_bare_is_read():
     photo, part, body = _photo()
     own = part_groups()[part] == ARM_L
     bare = _read(photo, own, own, body, "L")

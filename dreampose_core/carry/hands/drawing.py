@@ -72,9 +72,9 @@ def draw_hand(hand: Hand, side: str, built: Built, shape: np.ndarray, now: np.nd
     colour = (_arm_colour(hand, along) + (hand.skin - hand.wrist) * of_hand[:, None]) * light[:, None] ** _WARM
     alpha = smooth((along - first) / (2 * SOFT) + 1.5)
     share = smooth(2 * built_at(hand, built, along))
-    before = -_BEFORE * (smooth(along, *_RISING) if built.arm else np.ones(len(along)))
+    before = -_BEFORE * smooth(along, *_RISING) if built.arm else -_BEFORE
     stump = alpha < 1
-    parts = (slice(None), alpha, before), (stump, np.ones(stump.sum(), np.float32), np.full(stump.sum(), _BEHIND))
+    parts = (slice(None), alpha, before), (stump, np.ones(stump.sum(), np.float32), _BEHIND)
     out = []
     for where, solid, back in parts:
         depth = np.float32(hits.depth[where] + back)

@@ -91,8 +91,7 @@ def wire(page: gr.Blocks, desk: Desk, part: dict) -> None:
     on(video.upload, plain(motions.take_video), visitor, video, trigger_mode="always_last")
     on(part["leave"].click, plain(motions.leave_video), visitor)
     on(part["start"].input, plain(motions.look_at), visitor, video, part["start"], trigger_mode="always_last")
-    put_on = (own, part["photo"], subject, fitting)
-    on(part["motion"].pick, plain(motions.choose), visitor, part["motion"], *put_on, trigger_mode="always_last")
+    on(part["motion"].pick, plain(motions.choose), visitor, part["motion"], *choices, trigger_mode="always_last")
     each(part["motion"].drop, motions.drop, visitor, own)
     on(part["fit_timer"].tick, plain(motions.poll_fitting), visitor, *choices, part["fitted"])
     for slider in hand:

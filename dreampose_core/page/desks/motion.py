@@ -103,9 +103,9 @@ class MotionDesk:
         self,
         browser: str | None,
         motion: str,
+        photo: str | None,
+        subject: str | None,
         own: str | None,
-        photo: str | None = None,
-        subject: str | None = None,
         fitting: str | None = None,
     ) -> Parts:
         """A motion was picked: of the gallery, or one that was read from a video, which is put on the photo.
